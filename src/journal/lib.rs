@@ -1,0 +1,1 @@
+//! certroll-journal
