@@ -1,0 +1,1 @@
+//! Certificates in every form that a vault holds.
