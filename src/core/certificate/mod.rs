@@ -1,1 +1,5 @@
 //! Certificates in every form that a vault holds.
+
+mod newest;
+
+pub use newest::{NoneEnabled, VersionFacts, newest};
