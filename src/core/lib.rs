@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod cloud;
 pub mod cscfg;
 pub mod id;
+pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod target;
