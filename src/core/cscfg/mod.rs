@@ -5,11 +5,14 @@
 //! survive. The text is also hostile until it was read: [`ServiceConfiguration::parse`] bounds what reading it costs.
 //! Settings may hold secrets, so nothing here prints the value of one, except the thumbprints in a changed one.
 //!
-//! Start with [`ServiceConfiguration`].
+//! Start with [`ServiceConfiguration`]; [`ServiceConfiguration::replace`] for how a change is made and proved.
 
 mod configuration;
+mod edit;
 mod error;
 mod limits;
+mod mentions;
+mod near;
 mod place;
 #[cfg(test)]
 mod shapes;
@@ -17,5 +20,7 @@ mod tag;
 mod value;
 
 pub use configuration::{CertificateEntry, EntryThumbprint, Role, ServiceConfiguration, Setting};
+pub use edit::Edit;
 pub use error::{CscfgError, EditError};
+pub use mentions::{Mention, MentionKind};
 pub use place::Place;
