@@ -5,9 +5,11 @@
 //! survive. The text is also hostile until it was read: [`ServiceConfiguration::parse`] bounds what reading it costs.
 //! Settings may hold secrets, so nothing here prints the value of one, except the thumbprints in a changed one.
 //!
-//! Start with [`ServiceConfiguration`]; [`ServiceConfiguration::replace`] for how a change is made and proved.
+//! Start with [`ServiceConfiguration`]; [`ServiceConfiguration::replace`] for how a change is made and proved;
+//! [`changes`] for how it is shown.
 
 mod configuration;
+mod difference;
 mod edit;
 mod error;
 mod limits;
@@ -20,6 +22,7 @@ mod tag;
 mod value;
 
 pub use configuration::{CertificateEntry, EntryThumbprint, Role, ServiceConfiguration, Setting};
+pub use difference::{LineChange, changes, differs_beyond_certificates};
 pub use edit::Edit;
 pub use error::{CscfgError, EditError};
 pub use mentions::{Mention, MentionKind};
