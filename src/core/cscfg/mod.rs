@@ -17,6 +17,8 @@ mod mentions;
 mod near;
 mod place;
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod shapes;
 mod tag;
 mod value;
