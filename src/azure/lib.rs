@@ -21,7 +21,8 @@ mod words;
 use std::fmt;
 use std::sync::Arc;
 
-use azure_identity::Executor;
+/// Runs commands: how the az command is asked for a token.
+pub use azure_identity::Executor;
 use certroll_core::ports::{CloudServices, PortError, VaultReader};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
@@ -66,18 +67,27 @@ impl fmt::Debug for Wires {
     }
 }
 
+impl Wires {
+    /// The wires of production.
+    ///
+    /// # Errors
+    /// A certificate or the proxy of the options cannot be used.
+    pub fn new(options: &AzureOptions) -> Result<Self, SetupError> {
+        Ok(Self {
+            cloud: Arc::new(Client::for_cloud(&options.network, &options.limits)?),
+            metadata: Arc::new(Client::for_metadata(&options.limits)?),
+            executor: Arc::new(Command),
+        })
+    }
+}
+
 impl Azure {
     /// Makes the clients. Reads certificates and files, makes no call.
     ///
     /// # Errors
     /// The options cannot be used.
     pub fn new(options: &AzureOptions) -> Result<Self, SetupError> {
-        let wires = Wires {
-            cloud: Arc::new(Client::for_cloud(&options.network, &options.limits)?),
-            metadata: Arc::new(Client::for_metadata(&options.limits)?),
-            executor: Arc::new(Command),
-        };
-        Self::over(options, wires)
+        Self::over(options, Wires::new(options)?)
     }
 
     /// Makes the clients over other wires. What guards the production's wires guards these too: only hosts of the

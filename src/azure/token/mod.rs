@@ -133,7 +133,14 @@ impl Tokens {
         match valid {
             Some(token) if !due => Ok(token),
             Some(token) => match slot.renewing.try_lock() {
-                Ok(_permit) => Ok(self.renew(&slot, scope).await.unwrap_or(token)),
+                Ok(_permit) => {
+                    // Somebody may have renewed it between the look and the lock.
+                    let newer = locked(&slot.current).token.clone().filter(|now| !Arc::ptr_eq(now, &token));
+                    match newer {
+                        Some(newer) => Ok(newer),
+                        None => Ok(self.renew(&slot, scope).await.unwrap_or(token)),
+                    }
+                }
                 Err(_) => Ok(token),
             },
             None => {
