@@ -1,0 +1,143 @@
+//! What a person can do about a fault: the missing role or flag, with the az command that mends it.
+//!
+//! Role names are those of Microsoft's guide to Key Vault's roles.
+
+use certroll_core::id::{ObjectKind, VaultName};
+use certroll_core::ports::FaultKind;
+
+use super::classify::Said;
+use super::{Call, Operation};
+use crate::token::NoToken;
+
+/// What a call is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Subject {
+    /// The list of a vault's objects, or of an object's versions.
+    Objects { vault: VaultName, kind: ObjectKind },
+    /// An object of a vault.
+    Object { vault: VaultName, kind: ObjectKind },
+    /// A subscription.
+    Subscription,
+    /// A cloud service, its instances or its operations.
+    Service,
+    /// A key vault as a resource.
+    VaultResource { vault: VaultName },
+}
+
+/// The hint for an answer with an error, where one is known.
+pub(crate) fn for_answer(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<String> {
+    let hint = match (kind, &call.subject) {
+        (FaultKind::Forbidden, Subject::Objects { vault, kind } | Subject::Object { vault, kind }) => {
+            vault_permission(vault, *kind, said)
+        }
+        (FaultKind::Firewall, Subject::Objects { vault, .. } | Subject::Object { vault, .. }) => format!(
+            "let this machine through the vault's firewall: az keyvault network-rule add --name {vault} \
+             --ip-address <address>, or reach the vault by a private endpoint"
+        ),
+        (FaultKind::Forbidden, _) if said.has_code("LinkedAuthorizationFailed") => {
+            "the identity needs `Microsoft.KeyVault/vaults/deploy/action` on the vault: az role assignment create \
+             --assignee <object id> --role \"Key Vault Contributor\" --scope <vault id>"
+                .to_owned()
+        }
+        (FaultKind::Forbidden, Subject::VaultResource { .. }) => {
+            "the identity needs the role `Reader` on the vault: az role assignment create --assignee <object id> \
+             --role Reader --scope <vault id>"
+                .to_owned()
+        }
+        (FaultKind::Forbidden, Subject::Subscription) => {
+            "the identity needs the role `Reader` on the subscription: az role assignment create --assignee \
+             <object id> --role Reader --scope /subscriptions/<subscription id>"
+                .to_owned()
+        }
+        (FaultKind::Forbidden, Subject::Service) => match call.operation {
+            Operation::ServicePut | Operation::UpdateDomainWalk => {
+                "the identity needs `Microsoft.Compute/cloudServices/write`: az role assignment create --assignee \
+                 <object id> --role Contributor --scope <cloud service id>"
+                    .to_owned()
+            }
+            _ => "the identity needs `Microsoft.Compute/cloudServices/read`: az role assignment create --assignee \
+                  <object id> --role Reader --scope <cloud service id>"
+                .to_owned(),
+        },
+        (_, Subject::Service) if said.has_code("KeyVaultAccessForbidden") => {
+            "let services fetch from the vault: az keyvault update --name <vault> --enabled-for-deployment true; \
+             if it is set, the source vault's id is not that of the vault in the URL"
+                .to_owned()
+        }
+        (FaultKind::Refused, _) if said.has_code("ScopeLocked") => {
+            "a lock forbids changes: az lock list --resource-group <group>".to_owned()
+        }
+        (FaultKind::Refused, _) if names_api_version(said) => {
+            return Some("this cloud does not know the api-version: set an older one in the configuration".to_owned());
+        }
+        (FaultKind::Unauthorized, _) => {
+            return Some(format!(
+                "the token is of another cloud, tenant or audience than the service expects; `{cloud_name}` is configured"
+            ));
+        }
+        _ => return None,
+    };
+    Some(in_cloud(hint, cloud_name))
+}
+
+fn vault_permission(vault: &VaultName, kind: ObjectKind, said: &Said) -> String {
+    if said.has_code("ForbiddenByPolicy") || said.message.contains("permission on key vault") {
+        let permissions = match kind {
+            ObjectKind::Certificate => "--certificate-permissions get list",
+            ObjectKind::Secret => "--secret-permissions get list",
+        };
+        return format!(
+            "the vault's access policy must name the identity: az keyvault set-policy --name {vault} --object-id \
+             <object id> {permissions}"
+        );
+    }
+    let role = match kind {
+        ObjectKind::Certificate => "Key Vault Certificate User",
+        ObjectKind::Secret => "Key Vault Secrets User",
+    };
+    format!(
+        "the identity needs the role `{role}` on vault `{vault}`; a new assignment takes some minutes to act: az role \
+         assignment create --assignee <object id> --role \"{role}\" --scope $(az keyvault show --name {vault} \
+         --query id --output tsv)"
+    )
+}
+
+fn names_api_version(said: &Said) -> bool {
+    let codes = ["InvalidApiVersionParameter", "NoRegisteredProviderFound", "UnsupportedApiVersion"];
+    codes.iter().any(|code| said.has_code(code))
+        || (said.has_code("BadParameter") && said.message.to_ascii_lowercase().contains("api-version"))
+}
+
+/// The hint for a fault of the transport, where one is known.
+pub(crate) fn for_transport(call: &Call, kind: FaultKind, message: &str) -> Option<String> {
+    let message = message.to_ascii_lowercase();
+    match (kind, &call.subject) {
+        (FaultKind::Unreachable, _) if message.contains("certificate") => {
+            Some("if a proxy or gateway ends TLS here, add its root certificate by `http.ca_file`".to_owned())
+        }
+        (FaultKind::Unreachable, Subject::Objects { vault, .. } | Subject::Object { vault, .. })
+            if message.contains("dns") || message.contains("lookup") =>
+        {
+            Some(format!("is there a vault `{vault}` in the configured cloud? its name is not known to DNS"))
+        }
+        _ => None,
+    }
+}
+
+/// The hint for a chain of identities that gave no token.
+pub(crate) fn for_no_token(none: &NoToken, cloud_name: &str) -> Option<String> {
+    let (_, reason) = none.reasons.iter().find(|(link, _)| *link == "azure_cli")?;
+    reason
+        .to_ascii_lowercase()
+        .contains("login")
+        .then(|| in_cloud("log in with az login, or configure another identity".to_owned(), cloud_name))
+}
+
+/// Adds how the az command is pointed at a cloud other than the public one.
+fn in_cloud(hint: String, cloud_name: &str) -> String {
+    match cloud_name {
+        "china" => format!("{hint} (after az cloud set --name AzureChinaCloud)"),
+        "usgov" => format!("{hint} (after az cloud set --name AzureUSGovernment)"),
+        _ => hint,
+    }
+}

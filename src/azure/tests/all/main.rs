@@ -1,0 +1,9 @@
+//! The clients over real connections: TLS through a CONNECT proxy on loopback, behind which a small fake answers for every
+//! host of the cloud. It shares nothing with the clients and answers what each test tells it to.
+
+mod fake;
+mod identity;
+mod secrecy;
+mod services;
+mod vault;
+mod world;

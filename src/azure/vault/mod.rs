@@ -1,0 +1,138 @@
+//! Key Vault's data plane: lists, versions, certificates, secrets. Reads only.
+//!
+//! The clients of Microsoft's own Key Vault crates are not used: they send an unauthenticated request first to learn a
+//! scope that the configured cloud fixes anyway, wait as long as a `Retry-After` asks, follow a next page to any host
+//! with the token, and keep secret values in memory that is not wiped.
+
+mod certificate;
+mod listing;
+mod secret;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use certroll_core::certificate::VersionFacts;
+use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject, VersionId};
+use certroll_core::ports::{
+    CertificateObject, FaultKind, ListedObject, PortError, SecretObject, VaultReader,
+};
+use url::Url;
+
+use crate::call::{Call, Caller, Operation, Subject};
+
+/// Objects a page: the most that Key Vault gives.
+const PAGE: &str = "25";
+
+/// Reads the vaults of one cloud.
+#[derive(Debug)]
+pub(crate) struct Vaults {
+    caller: Arc<Caller>,
+}
+
+impl Vaults {
+    pub(crate) fn new(caller: Arc<Caller>) -> Self {
+        Self { caller }
+    }
+
+    fn call(
+        &self,
+        operation: Operation,
+        doing: String,
+        vault: &VaultName,
+        path: &[&str],
+        subject: Subject,
+    ) -> Result<Call, PortError> {
+        let cloud = &self.caller.cloud;
+        let address = format!("https://{vault}.{}/", cloud.vault_suffix);
+        let placeholder = Url::parse(&address);
+        let mut call = match placeholder {
+            Ok(url) => Call { operation, doing, url, subject },
+            Err(fault) => {
+                let message = format!("the vault's address cannot be formed: {fault}");
+                return Err(PortError::Permanent(certroll_core::ports::PortFault {
+                    doing,
+                    kind: FaultKind::Refused,
+                    status: None,
+                    code: None,
+                    message,
+                    hint: None,
+                }));
+            }
+        };
+        if let Ok(mut segments) = call.url.path_segments_mut() {
+            segments.clear().extend(path);
+        }
+        call.url.query_pairs_mut().append_pair("api-version", &cloud.vault_api_version);
+        Ok(call)
+    }
+
+    fn object_call(
+        &self,
+        operation: Operation,
+        kind: ObjectKind,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: Option<&VersionId>,
+    ) -> Result<Call, PortError> {
+        let object = VaultObject { vault: vault.clone(), kind, name: name.clone() };
+        let mut path = vec![kind.collection(), name.as_str()];
+        path.extend(version.map(VersionId::as_str));
+        let doing = match version {
+            Some(version) => format!("reading {} `{object}/{version}`", kind.noun()),
+            None => format!("reading {} `{object}`", kind.noun()),
+        };
+        self.call(operation, doing, vault, &path, Subject::Object { vault: vault.clone(), kind })
+    }
+}
+
+#[async_trait]
+impl VaultReader for Vaults {
+    async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError> {
+        let doing = format!("listing the {} of vault `{vault}`", kind.collection());
+        let subject = Subject::Objects { vault: vault.clone(), kind };
+        let mut call = self.call(Operation::VaultList, doing, vault, &[kind.collection()], subject)?;
+        call.url.query_pairs_mut().append_pair("maxresults", PAGE);
+        self.caller.read_pages(call, |item| listing::object(item, kind).map(Some)).await
+    }
+
+    async fn versions(&self, object: &VaultObject) -> Result<Vec<VersionFacts>, PortError> {
+        let VaultObject { vault, kind, name } = object;
+        let doing = format!("listing the versions of {} `{object}`", kind.noun());
+        let subject = Subject::Objects { vault: vault.clone(), kind: *kind };
+        let path = [kind.collection(), name.as_str(), "versions"];
+        let mut call = self.call(Operation::VaultVersions, doing, vault, &path, subject)?;
+        call.url.query_pairs_mut().append_pair("maxresults", PAGE);
+        self.caller.read_pages(call, |item| listing::version(item, *kind).map(Some)).await
+    }
+
+    async fn certificate(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: Option<&VersionId>,
+    ) -> Result<CertificateObject, PortError> {
+        let call =
+            self.object_call(Operation::VaultCertificate, ObjectKind::Certificate, vault, name, version)?;
+        let answer = self.caller.read_json(&call).await?;
+        let suffix = &self.caller.cloud.vault_suffix;
+        let found = certificate::read(&answer, vault, suffix).map_err(|misread| call.malformed(&misread))?;
+        certificate::is_what_was_asked(&found.secret, name, version)
+            .map_err(|misread| call.malformed(&misread))?;
+        Ok(found)
+    }
+
+    async fn secret(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: Option<&VersionId>,
+    ) -> Result<SecretObject, PortError> {
+        let call = self.object_call(Operation::VaultSecret, ObjectKind::Secret, vault, name, version)?;
+        let answer = self.caller.read(&call).await?;
+        let suffix = &self.caller.cloud.vault_suffix;
+        let found = secret::read(&answer.body, vault, suffix).map_err(|misread| call.malformed(&misread))?;
+        certificate::is_what_was_asked(&found.identifier, name, version)
+            .map_err(|misread| call.malformed(&misread))?;
+        Ok(found)
+    }
+}
