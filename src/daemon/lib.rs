@@ -1,1 +1,3 @@
-//! certroll
+//! The process: commands, configuration, telemetry. It decides nothing that the core could decide.
+
+pub mod config;
