@@ -68,10 +68,13 @@ impl Checker<'_> {
             Ok(duration) if (least..=most).contains(&duration) => Some(duration),
             Ok(_) => {
                 let show = super::duration::show_duration;
-                self.error(&at.span, format!("`{}` is too {}", at.value, {
-                    let short = parse_duration(&at.value).is_ok_and(|found| found < least);
-                    if short { "short" } else { "long" }
-                }))
+                self.error(
+                    &at.span,
+                    format!("`{}` is too {}", at.value, {
+                        let short = parse_duration(&at.value).is_ok_and(|found| found < least);
+                        if short { "short" } else { "long" }
+                    }),
+                )
                 .expect(format!("`{}` to `{}`", show(least), show(most)));
                 None
             }

@@ -46,8 +46,9 @@ impl CronSchedule {
             return Err(fault(format!("has {fields} fields")));
         }
         let parser = CronParser::builder().seconds(Seconds::Optional).year(Year::Disallowed).build();
-        let cron =
-            parser.parse(pattern).map_err(|error| fault(format!("is no cron pattern: {}", reason(&error))))?;
+        let cron = parser
+            .parse(pattern)
+            .map_err(|error| fault(format!("is no cron pattern: {}", reason(&error))))?;
         let schedule = Self { pattern: pattern.trim().to_owned(), cron, time_zone };
         match schedule.next_after(now) {
             Some(_) => Ok(schedule),
@@ -76,9 +77,9 @@ impl CronSchedule {
 fn reason(error: &croner::errors::CronError) -> String {
     use croner::errors::CronError;
     let text = match error {
-        CronError::InvalidPattern(text) | CronError::IllegalCharacters(text) | CronError::ComponentError(text) => {
-            text.clone()
-        }
+        CronError::InvalidPattern(text)
+        | CronError::IllegalCharacters(text)
+        | CronError::ComponentError(text) => text.clone(),
         other => other.to_string(),
     };
     let text = text.trim_end_matches('.');
@@ -95,8 +96,10 @@ impl CronDateTime for Moment {
         let local = self.0.datetime();
         let number = |value: i8| u32::from(value.unsigned_abs());
         // Both parts come from a time that exists, so neither constructor can refuse them.
-        let date = CivilDate::from_ymd_opt(i32::from(local.year()), number(local.month()), number(local.day()));
-        let time = CivilTime::from_hms_opt(number(local.hour()), number(local.minute()), number(local.second()));
+        let date =
+            CivilDate::from_ymd_opt(i32::from(local.year()), number(local.month()), number(local.day()));
+        let time =
+            CivilTime::from_hms_opt(number(local.hour()), number(local.minute()), number(local.second()));
         match (date, time) {
             (Some(date), Some(time)) => CivilDateTime::new(date, time),
             _ => unreachable!("a civil time that exists is refused"),

@@ -15,7 +15,8 @@ pub struct ParseDurationError {
 }
 
 /// What a duration looks like, for messages.
-pub(crate) const DURATION_EXPECTED: &str = "numbers with units `ms`, `s`, `m`, `h` or `d`, such as `90s` or `1h30m`";
+pub(crate) const DURATION_EXPECTED: &str =
+    "numbers with units `ms`, `s`, `m`, `h` or `d`, such as `90s` or `1h30m`";
 
 /// Units in milliseconds, the largest first.
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
@@ -81,9 +82,13 @@ mod tests {
 
     #[test]
     fn read_and_written() {
-        for (text, seconds, shown) in
-            [("90s", 90, "1m30s"), ("5m", 300, "5m"), ("1h 30m", 5400, "1h30m"), ("7d", 604_800, "7d"), ("0s", 0, "0s")]
-        {
+        for (text, seconds, shown) in [
+            ("90s", 90, "1m30s"),
+            ("5m", 300, "5m"),
+            ("1h 30m", 5400, "1h30m"),
+            ("7d", 604_800, "7d"),
+            ("0s", 0, "0s"),
+        ] {
             let duration = parse_duration(text).unwrap();
             assert_eq!(duration, Duration::from_secs(seconds), "{text}");
             assert_eq!(show_duration(duration), shown);

@@ -67,7 +67,8 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
     };
     let mut problems = checker.problems;
     if complete && settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty()) {
-        let mut problem = Problem::error(Place::file(path), "service", "no service is listed: there is nothing to do");
+        let mut problem =
+            Problem::error(Place::file(path), "service", "no service is listed: there is nothing to do");
         problem.severity = Severity::Warning;
         problem.expect("at least one `[[service]]`");
         problems.push(problem);
@@ -106,7 +107,11 @@ fn gather(path: &Path, environment: &Environment, problems: &mut Vec<Problem>) -
                 sources.add(Origin::File(file), text);
             }
             Err(fault) => {
-                problems.push(Problem::error(Place::file(&file), "", format!("cannot read the file: {fault}")));
+                problems.push(Problem::error(
+                    Place::file(&file),
+                    "",
+                    format!("cannot read the file: {fault}"),
+                ));
             }
         }
     }

@@ -42,6 +42,13 @@ impl Problem {
         Self { severity: Severity::Error, place, key, message, expected: None, hint: None }
     }
 
+    /// Place, key and message on one line.
+    pub fn headline(&self) -> String {
+        let key = if self.key.is_empty() { String::new() } else { format!("`{}`: ", self.key) };
+        let hint = self.hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
+        format!("{}: {key}{}{hint}", self.place, self.message)
+    }
+
     /// Says what would be right.
     pub(crate) fn expect(&mut self, expected: impl Into<String>) -> &mut Self {
         self.expected = Some(expected.into());

@@ -38,8 +38,7 @@ pub struct Settings {
 
 /// Checks what was merged. `None` only with an error among the checker's problems.
 pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settings> {
-    let cloud =
-        section::check_cloud(&merged.cloud, merged.custom_cloud.as_ref(), &merged.api, checker);
+    let cloud = section::check_cloud(&merged.cloud, merged.custom_cloud.as_ref(), &merged.api, checker);
     let authority_host = section::check_authority_host(&merged.identity, checker);
     let identity = section::check_identity(&merged.identity, checker);
     let poll = section::check_poll(&merged.poll, checker);

@@ -62,9 +62,9 @@ pub(crate) fn check(
     let chosen = match (cloud.value, custom) {
         (CloudName::Custom, Some(custom)) => check_custom(custom, checker),
         (CloudName::Custom, None) => {
-            checker
-                .error(&cloud.span, "`custom` needs the table `[custom_cloud]`")
-                .expect("a table `[custom_cloud]` with `authority_host`, `resource_manager_host` and `vault_suffix`");
+            checker.error(&cloud.span, "`custom` needs the table `[custom_cloud]`").expect(
+                "a table `[custom_cloud]` with `authority_host`, `resource_manager_host` and `vault_suffix`",
+            );
             None
         }
         (known, custom) => {

@@ -210,7 +210,8 @@ fn managed(
     client_id: Option<String>,
     checker: &mut Checker<'_>,
 ) -> Option<IdentitySettings> {
-    let object_id = keys.object_id.as_ref().and_then(|at| plain(at, "the identity's object id (a GUID)", checker));
+    let object_id =
+        keys.object_id.as_ref().and_then(|at| plain(at, "the identity's object id (a GUID)", checker));
     let named = [&keys.client_id, &keys.object_id, &keys.resource_id];
     let mut named = named.into_iter().flatten();
     if let (Some(_), Some(second)) = (named.next(), named.next()) {
@@ -241,9 +242,14 @@ fn managed(
 fn refuse_unused(keys: &IdentityKeys, checker: &mut Checker<'_>) {
     use IdentityKind::{Auto, AzureCli, ClientCertificate, ClientSecret, ManagedIdentity, WorkloadIdentity};
     let kind = keys.kind.value;
-    let rules: [(&str, &Option<At<String>>, &[IdentityKind]); 10] = [
+    type Rule<'a> = (&'a str, &'a Option<At<String>>, &'a [IdentityKind]);
+    let rules: [Rule<'_>; 10] = [
         ("tenant_id", &keys.tenant_id, &[Auto, WorkloadIdentity, ClientSecret, ClientCertificate, AzureCli]),
-        ("client_id", &keys.client_id, &[Auto, WorkloadIdentity, ManagedIdentity, ClientSecret, ClientCertificate]),
+        (
+            "client_id",
+            &keys.client_id,
+            &[Auto, WorkloadIdentity, ManagedIdentity, ClientSecret, ClientCertificate],
+        ),
         ("object_id", &keys.object_id, &[ManagedIdentity]),
         ("resource_id", &keys.resource_id, &[ManagedIdentity]),
         ("client_secret_file", &keys.client_secret_file, &[ClientSecret]),

@@ -37,7 +37,7 @@ pub struct PollSettings {
 #[derive(Clone, Debug)]
 pub enum PollTrigger {
     /// A cron pattern in its time zone.
-    Schedule(CronSchedule),
+    Schedule(Box<CronSchedule>),
     /// A fixed interval.
     Every(Duration),
 }
@@ -89,7 +89,7 @@ pub(crate) fn check(keys: &PollKeys, checker: &mut Checker<'_>) -> Option<PollSe
 
 fn cron(at: &At<String>, zone: jiff::tz::TimeZone, checker: &mut Checker<'_>) -> Option<PollTrigger> {
     match CronSchedule::parse(&at.value, zone, checker.now) {
-        Ok(schedule) => Some(PollTrigger::Schedule(schedule)),
+        Ok(schedule) => Some(PollTrigger::Schedule(Box::new(schedule))),
         Err(fault) => {
             checker
                 .error(&at.span, fault.to_string())

@@ -71,7 +71,10 @@ pub(crate) fn check(keys: &RolloutKeys, checker: &mut Checker<'_>) -> Option<Rol
         && no_progress > longest
     {
         checker
-            .error(&keys.no_progress_for.span, format!("`{}` is longer than `longest`", keys.no_progress_for.value))
+            .error(
+                &keys.no_progress_for.span,
+                format!("`{}` is longer than `longest`", keys.no_progress_for.value),
+            )
             .expect(format!("at most `{}`, the value of `longest`", keys.longest.value));
     }
     Some(RolloutSettings {

@@ -192,7 +192,11 @@ fn certificates(listed: &[At<CertificateKeys>], checker: &mut Checker<'_>) -> Ve
             checker.missing(&entry.span, "name", "the certificate's name in the cscfg");
         }
         if keys.source.is_none() {
-            checker.missing(&entry.span, "source", "`<vault>/certificates/<name>` or `<vault>/secrets/<name>`");
+            checker.missing(
+                &entry.span,
+                "source",
+                "`<vault>/certificates/<name>` or `<vault>/secrets/<name>`",
+            );
         }
         let name = keys.name.as_ref().filter(|at| not_empty(at, checker));
         let role = keys.role.as_ref().filter(|at| not_empty(at, checker)).map(|at| RoleName::new(&at.value));
@@ -297,7 +301,8 @@ fn host_of(address: &str) -> Option<&str> {
         None => host,
     };
     let fits = host.starts_with('[')
-        || (!bare.is_empty() && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')));
+        || (!bare.is_empty()
+            && bare.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_')));
     fits.then_some(bare)
 }
 
