@@ -33,20 +33,27 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
     let sources = gather(path, environment, &mut problems);
     let schema = schema::structure();
     let (mut tree, mut defaults) = (fragment::Tree::new(), fragment::Tree::new());
-    let mut complete = problems.is_empty();
     for (origin, text, base) in sources.texts() {
         match origin {
             Origin::Environment(name) => {
                 let path = environment.overrides().find(|(known, ..)| known == name).map(|(_, path, _)| path);
-                merge::set(&mut tree, &path.unwrap_or_default(), text, base, &schema);
+                let path = path.unwrap_or_default();
+                if let Err(missing) = merge::set(&mut tree, &path, text, base, &schema) {
+                    let place = sources.place(&(base..base + text.len()));
+                    let message = format!("there is no entry `{missing}`");
+                    problems.push(Problem::error(place, path.join("."), message));
+                    let last = problems.last_mut();
+                    last.map(|problem| problem.expect("the number of an entry of the files, counted from 0"));
+                }
             }
             Origin::Defaults => {
                 defaults = fragment::parse(&sources, text, base, &mut problems).unwrap_or_default();
             }
-            Origin::File(_) => match fragment::parse(&sources, text, base, &mut problems) {
-                Some(fragment) => merge::lay_over(&mut tree, fragment),
-                None => complete = false,
-            },
+            Origin::File(_) => {
+                if let Some(fragment) = fragment::parse(&sources, text, base, &mut problems) {
+                    merge::lay_over(&mut tree, fragment);
+                }
+            }
         }
     }
     structure::check(&mut tree, &schema, &sources, &mut problems);
@@ -66,9 +73,10 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
         }
     };
     let mut problems = checker.problems;
-    if complete && settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty()) {
-        let mut problem =
-            Problem::error(Place::file(path), "service", "no service is listed: there is nothing to do");
+    let nothing = settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty());
+    if nothing && problems.iter().all(|problem| problem.severity == Severity::Warning) {
+        let message = "no service is listed: there is nothing to do";
+        let mut problem = Problem::error(Place::file(path), "service", message);
         problem.severity = Severity::Warning;
         problem.expect("at least one `[[service]]`");
         problems.push(problem);

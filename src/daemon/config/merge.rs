@@ -72,24 +72,35 @@ pub(crate) fn lay_under<'t>(tree: &mut Tree<'t>, defaults: Tree<'t>) {
 
 /// Sets the value of one environment variable. Where the key takes text, the variable's value is that text, with or
 /// without TOML's quotes; elsewhere it is read as a TOML value, and taken as text if it is none.
-pub(crate) fn set<'t>(tree: &mut Tree<'t>, path: &[String], text: &'t str, base: usize, schema: &Schema) {
+///
+/// # Errors
+/// The path names an entry of a list that no file has, such as `service.7`.
+pub(crate) fn set<'t>(
+    tree: &mut Tree<'t>,
+    path: &[String],
+    text: &'t str,
+    base: usize,
+    schema: &Schema,
+) -> Result<(), String> {
     let span = base..base + text.len();
     let as_text = || Spanned::new(span.clone(), DeValue::String(Cow::Borrowed(text)));
-    let parsed = parse_value(text, base);
-    let value = match parsed {
+    let value = match parse_value(text, base) {
         Some(value) if !structure::takes_only_text(schema, path) || value.get_ref().is_str() => value,
         _ => as_text(),
     };
-    set_at(tree, path, value, &span);
+    set_at(tree, path, value, &span)
 }
 
-fn set_at<'t>(tree: &mut Tree<'t>, path: &[String], value: Branch<'t>, span: &Span) {
-    let Some((first, rest)) = path.split_first() else { return };
+fn set_at<'t>(tree: &mut Tree<'t>, path: &[String], value: Branch<'t>, span: &Span) -> Result<(), String> {
+    let Some((first, rest)) = path.split_first() else { return Ok(()) };
     let key = || Spanned::new(span.clone(), Cow::Owned(first.clone()));
-    if rest.is_empty() {
+    let Some(next) = rest.first() else {
         tree.remove(first.as_str());
         tree.insert(key(), value);
-        return;
+        return Ok(());
+    };
+    if is_number(next) && !tree.contains_key(first.as_str()) {
+        return Err(format!("{first}.{next}"));
     }
     let below = tree
         .entry(key())
@@ -97,30 +108,37 @@ fn set_at<'t>(tree: &mut Tree<'t>, path: &[String], value: Branch<'t>, span: &Sp
         .get_mut();
     match below {
         DeValue::Table(table) => set_at(table, rest, value, span),
-        DeValue::Array(array) => set_in_array(array, rest, value, span),
+        DeValue::Array(array) => {
+            set_in_array(array, rest, value, span).map_err(|entry| format!("{first}.{entry}"))
+        }
         _ => {
             let mut table = Tree::new();
-            set_at(&mut table, rest, value, span);
+            set_at(&mut table, rest, value, span)?;
             *below = DeValue::Table(table);
+            Ok(())
         }
     }
 }
 
-/// `SERVICE__0__MODE` means the first service. A number that no entry has is left to the check, as an unknown key.
-fn set_in_array<'t>(array: &mut DeArray<'t>, path: &[String], value: Branch<'t>, span: &Span) {
-    let Some((index, rest)) = path.split_first() else { return };
+/// `SERVICE__0__MODE` means the first service.
+fn set_in_array<'t>(
+    array: &mut DeArray<'t>,
+    path: &[String],
+    value: Branch<'t>,
+    span: &Span,
+) -> Result<(), String> {
+    let Some((index, rest)) = path.split_first() else { return Ok(()) };
     let entry = index.parse::<usize>().ok().and_then(|index| array.get_mut(index));
-    match (entry, rest) {
-        (Some(entry), []) => *entry = value,
-        (Some(entry), rest) => {
-            if let DeValue::Table(table) = entry.get_mut() {
-                set_at(table, rest, value, span);
-            }
-        }
-        (None, _) => {
-            let mut table = Tree::new();
-            set_at(&mut table, path, value, span);
-            array.push(Spanned::new(span.clone(), DeValue::Table(table)));
+    let entry = entry.ok_or_else(|| index.clone())?;
+    match entry.get_mut() {
+        DeValue::Table(table) if !rest.is_empty() => set_at(table, rest, value, span),
+        _ => {
+            *entry = value;
+            Ok(())
         }
     }
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }

@@ -147,9 +147,9 @@ mod tests {
         sources.add(Origin::Defaults, "a = 1\n".to_owned());
         sources.add(Origin::File("b.toml".into()), "# ü\nüb = 2\n".to_owned());
         let base = sources.texts().last().unwrap().2;
-        let place = sources.place(&(base + 6..base + 7));
+        let place = sources.place(&(base + 7..base + 8));
         assert_eq!(place.to_string(), "b.toml:2:2");
         assert_eq!(sources.place(&(4..5)).to_string(), "built-in defaults:1:5");
-        assert_eq!(sources.text(&(base + 6..base + 11)), "b = 2");
+        assert_eq!(sources.text(&(base + 7..base + 12)), "b = 2");
     }
 }

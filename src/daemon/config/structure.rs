@@ -117,7 +117,7 @@ impl Walk<'_> {
         let known: Vec<&str> = keys(schema).collect();
         let hint = nearest(name, known.iter().copied())
             .map(|near| format!("did you mean `{near}`?"))
-            .or_else(|| home_of(self.root, name).map(|home| format!("`{name}` belongs to `{home}`")));
+            .or_else(|| elsewhere(self.root, name));
         let problem = self.error(span, path, format!("unknown key `{}`", cut(name)));
         problem.expect(one_of(known));
         if let Some(hint) = hint {
@@ -186,34 +186,40 @@ fn keys(schema: &Schema) -> impl Iterator<Item = &str> {
     schema["properties"].as_object().into_iter().flatten().map(|(key, _)| key.as_str())
 }
 
-/// The table that has a key, for keys that stand in the wrong one.
-fn home_of(root: &Schema, name: &str) -> Option<String> {
-    if keys(root).any(|key| key == name) {
-        return Some("the top of the file, before the first table".to_owned());
+/// Where a key that is unknown here most likely belongs.
+fn elsewhere(root: &Schema, name: &str) -> Option<String> {
+    let mut homes = Vec::new();
+    collect_homes(root, "", &mut homes);
+    let of = |key: &str| homes.iter().find(|(_, known)| *known == key).map(|(home, _)| home);
+    if let Some(home) = of(name) {
+        return Some(format!("`{name}` belongs to {home}"));
     }
-    let tables = root["properties"].as_object()?;
-    for (table, schema) in tables {
-        for form in forms(schema) {
-            if keys(form).any(|key| key == name) {
-                return Some(format!("[{table}]"));
-            }
-            let Some(items) = form.get("items") else { continue };
-            if keys(items).any(|key| key == name) {
-                return Some(format!("[[{table}]]"));
-            }
-            for (below, schema) in items["properties"].as_object().into_iter().flatten() {
-                for form in forms(schema) {
-                    if keys(form).any(|key| key == name) {
-                        return Some(format!("[{table}.{below}]"));
-                    }
-                    if form.get("items").is_some_and(|items| keys(items).any(|key| key == name)) {
-                        return Some(format!("[[{table}.{below}]]"));
-                    }
-                }
+    let near = nearest(name, homes.iter().map(|(_, key)| *key))?;
+    Some(format!("did you mean `{near}` of {}?", of(near)?))
+}
+
+/// Every key with the table that it belongs to, in words.
+fn collect_homes<'s>(schema: &'s Schema, table: &str, homes: &mut Vec<(String, &'s str)>) {
+    for form in forms(schema) {
+        let list = form.get("items");
+        let home = match (table, list) {
+            ("", _) => "the top of the file, before the first table".to_owned(),
+            (table, Some(_)) => format!("`[[{table}]]`"),
+            (table, None) => format!("`[{table}]`"),
+        };
+        for (key, below) in list.unwrap_or(form)["properties"].as_object().into_iter().flatten() {
+            homes.push((home.clone(), key));
+            // The elements of a list of texts or of mixed forms are not written under a heading of their own.
+            if forms(below).iter().all(|form| takes_heading(form)) {
+                let table = if table.is_empty() { key.clone() } else { format!("{table}.{key}") };
+                collect_homes(below, &table, homes);
             }
         }
     }
-    None
+}
+
+fn takes_heading(form: &Schema) -> bool {
+    form["type"] == "object" || form.get("items").is_some_and(|items| items["type"] == "object")
 }
 
 fn type_of(value: &DeValue<'_>) -> &'static str {
@@ -290,6 +296,7 @@ impl Paths {
             }
             _ => {}
         }
-        self.0.insert((value.span().start, value.span().end), path);
+        // A list of tables has the span of its first table, which is the more exact of the two.
+        self.0.entry((value.span().start, value.span().end)).or_insert(path);
     }
 }

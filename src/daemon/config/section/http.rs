@@ -89,7 +89,7 @@ fn proxy(at: &At<String>, checker: &mut Checker<'_>) -> Option<ProxySettings> {
     };
     if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
         checker
-            .error(&at.span, format!("a proxy cannot be reached by `{}`", url.scheme()))
+            .error(&at.span, "the proxy's URL begins with neither `http://` nor `https://`")
             .expect(PROXY_EXPECTED);
         return None;
     }

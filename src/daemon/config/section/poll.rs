@@ -63,7 +63,10 @@ pub(crate) fn check(keys: &PollKeys, checker: &mut Checker<'_>) -> Option<PollSe
     let zone = checker.time_zone(&keys.time_zone);
     let jitter = checker.duration(&keys.jitter, Duration::ZERO, JITTER_MOST);
     let trigger = match (&keys.schedule, &keys.every) {
-        (Some(_), Some(every)) => {
+        (Some(schedule), Some(every)) => {
+            // Both are read all the same, so that what is wrong with them is told too.
+            let _ = zone.and_then(|zone| cron(schedule, zone, checker));
+            let _ = checker.duration(every, LEAST, MOST);
             checker
                 .error(&every.span, "`schedule` and `every` are both set")
                 .expect("one of the two: `schedule` for times of the clock, `every` for an interval");
