@@ -1,1 +1,9 @@
-//! certroll
+//! The process: commands, configuration, telemetry. It decides nothing that the core could decide.
+//!
+//! Read next: [`cli`] for the commands, [`config`] for what they are told.
+
+pub mod cli;
+pub mod config;
+pub mod telemetry;
+
+pub use cli::run;
