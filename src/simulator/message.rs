@@ -25,7 +25,10 @@ impl Request {
 
     /// The first value of a query parameter, compared without case as Azure does.
     pub fn query(&self, name: &str) -> Option<String> {
-        self.url.query_pairs().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.into_owned())
+        self.url
+            .query_pairs()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.into_owned())
     }
 
     /// The body as JSON, if it is that.
