@@ -1,7 +1,17 @@
 //! An Azure on loopback, written from Microsoft's documents and recordings. It shares no type with the client.
 
+pub mod arm;
+pub mod call;
+pub mod clock;
+pub mod cloud;
 pub mod entra;
+pub mod faults;
+pub mod ledger;
 pub mod message;
+pub mod names;
 pub mod pfx;
 pub mod pki;
+pub mod rates;
+pub mod service;
+pub mod switches;
 pub mod vault;
