@@ -224,6 +224,14 @@ impl Cloud {
         on_the_way(reply, &effects, now)
     }
 
+    /// Answers a request to the managed identity's endpoint.
+    pub fn answer_metadata(&mut self, request: &Request) -> Reply {
+        let now = self.now();
+        let reply = self.entra.managed_identity_answer(request, now);
+        self.ledger.record(request, reply.status, &reply.headers, reply.body.as_ref(), None);
+        reply
+    }
+
     pub(crate) fn tenant(&self) -> String {
         self.entra.tenants.first().cloned().unwrap_or_default()
     }

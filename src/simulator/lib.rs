@@ -5,7 +5,9 @@ pub mod call;
 pub mod clock;
 pub mod cloud;
 pub mod entra;
+pub mod endpoint;
 pub mod faults;
+mod http;
 pub mod ledger;
 pub mod message;
 pub mod names;
@@ -15,3 +17,5 @@ pub mod rates;
 pub mod service;
 pub mod switches;
 pub mod vault;
+
+pub use http::Simulator;
