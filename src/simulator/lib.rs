@@ -14,6 +14,7 @@ pub mod names;
 pub mod pfx;
 pub mod pki;
 pub mod rates;
+pub mod scenario;
 pub mod service;
 pub mod switches;
 pub mod vault;

@@ -154,7 +154,14 @@ impl ServiceId {
 
 impl Service {
     /// A service that has been running since `now` with what is given, every instance started.
-    pub(crate) fn running(id: ServiceId, location: &str, model: Model, cscfg: Cscfg, now: Timestamp) -> Self {
+    pub(crate) fn running(
+        id: ServiceId,
+        location: &str,
+        model: Model,
+        cscfg: Cscfg,
+        update_domains: u32,
+        now: Timestamp,
+    ) -> Self {
         let mut service = Self {
             id,
             location: location.to_ascii_lowercase().replace(' ', ""),
@@ -166,7 +173,7 @@ impl Service {
             last_modified: now,
             instances: Vec::new(),
             endpoints: Vec::new(),
-            update_domains: 5,
+            update_domains,
             powered: true,
             delivered: BTreeMap::new(),
             desired: Desired::new(),
@@ -186,6 +193,14 @@ impl Service {
             instance.holds = desired.get(&instance.role.to_ascii_lowercase()).cloned().unwrap_or_default();
         }
         (self.delivered, self.desired) = (delivered, desired);
+    }
+
+    /// Powers every instance off, as if it had been so for long.
+    pub(crate) fn power_off_now(&mut self) {
+        self.powered = false;
+        for instance in &mut self.instances {
+            instance.state = InstanceState::Stopped;
+        }
     }
 
     /// The id as the service returns it: recordings show the resource group in capitals.

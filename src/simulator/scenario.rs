@@ -1,0 +1,187 @@
+//! Builds simulated worlds: a subscription with vaults, certificates and services, and the worlds that tests and the
+//! demo share. Everything is done on the [`Cloud`] directly, without a request.
+
+pub mod fleet;
+pub mod plan;
+pub mod shop;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde_json::json;
+
+use crate::clock::Pace;
+use crate::cloud::Cloud;
+use crate::entra::{Application, Entra};
+use crate::names::Names;
+use crate::pfx::{self, Contents, Lock};
+use crate::pki::Issued;
+use crate::service::instance::Delivered;
+use crate::vault::{Access, Kind, Permission, Vault};
+
+pub use plan::ServicePlan;
+
+/// Tenant of every scenario.
+pub const TENANT: &str = "7c1d9a52-3f0e-4b6e-9f55-0d2a8c4e1b73";
+/// Subscription of every scenario.
+pub const SUBSCRIPTION: &str = "5f2b7c90-8d41-4a3c-b6e7-91c0d4f8a2e6";
+/// Resource group of every scenario.
+pub const RESOURCE_GROUP: &str = "shop";
+/// Client id of the application that scenarios register.
+pub const CLIENT_ID: &str = "b3e8f1d4-6a27-4c95-8e10-2d7f9c5a4b18";
+/// Its object id.
+pub const OBJECT_ID: &str = "e94c2a7b-1d58-4f36-a0b9-6c3e8d5f7a21";
+/// Its secret.
+pub const CLIENT_SECRET: &str = "simulated-client-secret";
+/// Characters on a line of a value that the command line tool encoded: it breaks base64 like mail does.
+const COLUMNS: usize = 76;
+
+/// A version of a vault object that holds a certificate.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Vault.
+    pub vault: String,
+    /// Certificate or secret.
+    pub kind: Kind,
+    /// Object.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// Secret identifier of this version: what a certificateUrl holds.
+    pub url: String,
+    /// Thumbprint, upper case.
+    pub thumbprint: String,
+    pub(crate) delivered: Arc<Delivered>,
+}
+
+/// What a JSON secret's `data` holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Data {
+    /// PKCS#12 with certificate and key.
+    Key,
+    /// PKCS#12 with the certificate alone.
+    CertificateOnly,
+    /// The certificate itself, although it says `pfx`.
+    Bare,
+}
+
+/// A cloud with one tenant, one application that may do everything, and nothing else.
+pub fn cloud(names: Names, pace: Pace, now: Timestamp) -> Cloud {
+    let entra = if names == Names::china() {
+        Entra::china(TENANT)
+    } else if names == Names::us_government() {
+        Entra::us_government(TENANT)
+    } else {
+        Entra::public(TENANT)
+    };
+    let mut cloud = Cloud::new(names, entra, pace, now);
+    cloud.entra.login_hosts = cloud.names.login.clone();
+    cloud.entra.applications.push(Application {
+        tenant: TENANT.to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        object_id: OBJECT_ID.to_owned(),
+        secrets: vec![CLIENT_SECRET.to_owned()],
+        certificates: Vec::new(),
+        federations: Vec::new(),
+    });
+    cloud
+}
+
+/// Adds a vault that the application may read and write, in the scenario's group.
+pub fn vault<'a>(cloud: &'a mut Cloud, name: &str, location: &str) -> &'a mut Vault {
+    let mut vault = Vault::new(name, &cloud.names.vault_suffix, TENANT);
+    vault.login_host = cloud.names.login.first().cloned().unwrap_or_default();
+    vault.subscription = SUBSCRIPTION.to_owned();
+    vault.resource_group = RESOURCE_GROUP.to_owned();
+    vault.location = location.to_owned();
+    vault.enabled_for_deployment = true;
+    vault.access = Access::Rbac(BTreeMap::from([(OBJECT_ID.to_owned(), every_permission())]));
+    cloud.vaults.push(vault);
+    cloud.vaults.last_mut().expect("one was just added")
+}
+
+/// Every data-plane permission.
+pub fn every_permission() -> Vec<Permission> {
+    vec![
+        Permission::CertificatesGet,
+        Permission::CertificatesList,
+        Permission::CertificatesImport,
+        Permission::CertificatesUpdate,
+        Permission::SecretsGet,
+        Permission::SecretsList,
+        Permission::SecretsSet,
+    ]
+}
+
+/// A new version of a vault certificate.
+///
+/// # Panics
+/// If there is no such vault.
+pub fn certificate(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued) -> Stored {
+    let now = cloud.now();
+    let vault = cloud.vault_mut(vault).expect("the vault exists");
+    let version = vault.create_certificate_version(name, issued, now);
+    stored(vault, Kind::Certificate, name, version, issued, Some(issued.key_pkcs8.clone()))
+}
+
+/// A new version of a JSON secret, encoded as the command line tool does: base64 with a line break every 76 columns.
+///
+/// # Panics
+/// If there is no such vault.
+pub fn json_secret(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued, data: Data) -> Stored {
+    let bytes = match data {
+        Data::Key => pfx::write(
+            &Contents {
+                leaf: issued.der.clone(),
+                chain: Vec::new(),
+                key_pkcs8: Some(issued.key_pkcs8.clone()),
+            },
+            Lock::Password(""),
+        ),
+        Data::CertificateOnly => pfx::write_certificates(std::slice::from_ref(&issued.der), Lock::Password("")),
+        Data::Bare => issued.der.clone(),
+    };
+    let body = json!({ "data": STANDARD.encode(bytes), "dataType": "pfx", "password": "" }).to_string();
+    let value = wrapped(&STANDARD.encode(body));
+    let now = cloud.now();
+    let vault = cloud.vault_mut(vault).expect("the vault exists");
+    let version = vault.set_secret(name, &value, None, now);
+    let key = (data == Data::Key).then(|| issued.key_pkcs8.clone());
+    stored(vault, Kind::Secret, name, version, issued, key)
+}
+
+fn stored(
+    vault: &Vault,
+    kind: Kind,
+    name: &str,
+    version: String,
+    issued: &Issued,
+    key_pkcs8: Option<Vec<u8>>,
+) -> Stored {
+    let thumbprint = issued.thumbprint();
+    let delivered = Delivered { thumbprint: thumbprint.clone(), der: issued.der.clone(), key_pkcs8 };
+    Stored {
+        vault: vault.name.clone(),
+        kind,
+        name: name.to_owned(),
+        url: vault.secret_url(name, &version),
+        version,
+        thumbprint,
+        delivered: Arc::new(delivered),
+    }
+}
+
+fn wrapped(text: &str) -> String {
+    let mut lines = String::with_capacity(text.len() + text.len() / COLUMNS + 1);
+    for (index, character) in text.chars().enumerate() {
+        if index > 0 && index % COLUMNS == 0 {
+            lines.push('\n');
+        }
+        lines.push(character);
+    }
+    lines.push('\n');
+    lines
+}
