@@ -33,7 +33,8 @@ const KEY_VAULT_VERSIONS: [&str; 9] = [
     "2026-02-01",
 ];
 /// api-versions of the list of subscriptions.
-const SUBSCRIPTION_VERSIONS: [&str; 5] = ["2016-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"];
+const SUBSCRIPTION_VERSIONS: [&str; 5] =
+    ["2016-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"];
 
 /// What a request is about, once it is known who asks.
 pub(crate) struct Asked<'a> {
@@ -54,7 +55,7 @@ pub(crate) fn answer(cloud: &mut Cloud, request: &Request, call: Call, interfere
         Err(problem) => refused(cloud, &problem),
     };
     let correlation = request.header("x-ms-correlation-request-id").unwrap_or(&request_id).to_owned();
-    let mut reply = rates(cloud, call, reply)
+    let mut reply = rates(cloud, call, &resource(request), reply)
         .with_header("cache-control", "no-cache")
         .with_header("pragma", "no-cache")
         .with_header("expires", "-1")
@@ -92,19 +93,20 @@ fn dispatch(
     {
         return Err(Problem::subscription_not_found(subscription));
     }
-    let asked =
-        Asked { request, call, caller, version, interference, request_id: request_id.to_owned() };
+    let asked = Asked { request, call, caller, version, interference, request_id: request_id.to_owned() };
     authorize(cloud, &asked, &route)?;
     if let (Some(subscription), Some(group)) = (route.subscription(), route.group())
         && !cloud.knows_group(subscription, group)
     {
         return Err(Problem::group_not_found(group));
     }
-    throttle(cloud, call)?;
+    throttle(cloud, call, &resource(request))?;
     match route {
         Route::Subscriptions => Ok(subscriptions(cloud)),
         Route::Vaults { subscription, group } => vaults::list(cloud, &asked, &subscription, group.as_deref()),
-        Route::Vault { subscription, group, name } => vaults::get(cloud, &asked, &subscription, &group, &name),
+        Route::Vault { subscription, group, name } => {
+            vaults::get(cloud, &asked, &subscription, &group, &name)
+        }
         route => service::answer(cloud, &asked, route),
     }
 }
@@ -178,9 +180,10 @@ fn api_version(cloud: &Cloud, request: &Request, route: &Route) -> Result<String
 
 fn unauthenticated(fault: TokenFault, cloud: &Cloud) -> Problem {
     let (code, message) = match fault {
-        TokenFault::Missing => {
-            ("AuthenticationFailed", "Authentication failed. The 'Authorization' header is missing.".to_owned())
-        }
+        TokenFault::Missing => (
+            "AuthenticationFailed",
+            "Authentication failed. The 'Authorization' header is missing.".to_owned(),
+        ),
         TokenFault::Malformed => ("InvalidAuthenticationToken", "The access token is invalid.".to_owned()),
         TokenFault::Expired => (
             "ExpiredAuthenticationToken",
@@ -220,7 +223,9 @@ fn authorize(cloud: &Cloud, asked: &Asked<'_>, route: &Route) -> Result<(), Prob
     let rights = cloud.rights_of(&asked.caller);
     let (allowed, action) = match (route, asked.request.method.as_str()) {
         (Route::Subscriptions | Route::Operation { .. }, _) => return Ok(()),
-        (Route::Vaults { .. } | Route::Vault { .. }, _) => (rights.read_vaults, "Microsoft.KeyVault/vaults/read"),
+        (Route::Vaults { .. } | Route::Vault { .. }, _) => {
+            (rights.read_vaults, "Microsoft.KeyVault/vaults/read")
+        }
         (Route::Services { .. }, _) => (rights.read, "Microsoft.Compute/cloudServices/read"),
         (Route::Service { part, .. }, "GET") => {
             let action = match part {
@@ -229,7 +234,9 @@ fn authorize(cloud: &Cloud, asked: &Asked<'_>, route: &Route) -> Result<(), Prob
                     "Microsoft.Compute/cloudServices/roleInstances/read"
                 }
                 Part::Roles => "Microsoft.Compute/cloudServices/roles/read",
-                Part::UpdateDomains | Part::UpdateDomain(_) => "Microsoft.Compute/cloudServices/updateDomains/read",
+                Part::UpdateDomains | Part::UpdateDomain(_) => {
+                    "Microsoft.Compute/cloudServices/updateDomains/read"
+                }
                 Part::Model | Part::Action(_) => "Microsoft.Compute/cloudServices/read",
             };
             (rights.read, action)
@@ -279,7 +286,7 @@ fn is_service_read(call: Call) -> bool {
     )
 }
 
-fn throttle(cloud: &mut Cloud, call: Call) -> Result<(), Problem> {
+fn throttle(cloud: &mut Cloud, call: Call, resource: &str) -> Result<(), Problem> {
     let now = cloud.now();
     let buckets: &[Bucket] = if is_write(call) {
         &[Bucket::Write30Min, Bucket::SubscriptionWrites]
@@ -295,7 +302,7 @@ fn throttle(cloud: &mut Cloud, call: Call) -> Result<(), Problem> {
         &[Bucket::SubscriptionReads]
     };
     for bucket in buckets {
-        if let Err(Exhausted(seconds)) = cloud.rates.take(*bucket, now) {
+        if let Err(Exhausted(seconds)) = cloud.rates.take(*bucket, resource, now) {
             let mut problem = Problem::new(
                 429,
                 "TooManyRequests",
@@ -308,15 +315,26 @@ fn throttle(cloud: &mut Cloud, call: Call) -> Result<(), Problem> {
     Ok(())
 }
 
-fn rates(cloud: &Cloud, call: Call, reply: Reply) -> Reply {
-    let left = |bucket| cloud.rates.remaining(bucket, cloud.now());
+/// The resource that a call counts for: a service, or the list.
+fn resource(request: &Request) -> String {
+    match Route::of(request) {
+        Some(Route::Service { group, name, .. }) => format!("{group}/{name}"),
+        _ => String::new(),
+    }
+}
+
+fn rates(cloud: &Cloud, call: Call, resource: &str, reply: Reply) -> Reply {
+    let left = |bucket| cloud.rates.remaining(bucket, resource, cloud.now());
     if is_write(call) {
         let writes = left(Bucket::Write30Min);
         let name = "Microsoft.Compute/CreateUpdateDeleteCloudServiceOperations30Min";
         // Named twice in replies of 2022 and later.
         return reply
             .with_header("x-ms-ratelimit-remaining-resource", format!("{name};{writes},{name};{writes}"))
-            .with_header("x-ms-ratelimit-remaining-subscription-writes", left(Bucket::SubscriptionWrites).to_string());
+            .with_header(
+                "x-ms-ratelimit-remaining-subscription-writes",
+                left(Bucket::SubscriptionWrites).to_string(),
+            );
     }
     let reads = left(Bucket::SubscriptionReads).to_string();
     let reply = reply.with_header("x-ms-ratelimit-remaining-subscription-reads", reads);

@@ -71,7 +71,9 @@ impl Call {
         match host {
             Host::Login => Call::Token,
             Host::Vault(_) => Self::of_vault(request),
-            Host::ResourceManager => Route::of(request).map_or(Call::Other, |route| route.call(&request.method)),
+            Host::ResourceManager => {
+                Route::of(request).map_or(Call::Other, |route| route.call(&request.method))
+            }
         }
     }
 

@@ -102,7 +102,11 @@ impl Cloud {
             rates: Rates::default(),
             rights: BTreeMap::new(),
             default_rights: Rights::all(),
-            api_versions: API_VERSIONS.iter().filter(|version| **version <= newest).map(|one| (*one).to_owned()).collect(),
+            api_versions: API_VERSIONS
+                .iter()
+                .filter(|version| **version <= newest)
+                .map(|one| (*one).to_owned())
+                .collect(),
             page_size: DEFAULT_PAGE_SIZE,
             refused_connects: Vec::new(),
             clock: Clock::new(pace, now),
@@ -210,8 +214,8 @@ impl Cloud {
         };
         let call = Call::of(&host, request);
         let effects = self.faults.strike(&host, call, &request.method, request.url.path(), now);
-        let fault = (!effects.is_empty())
-            .then(|| effects.iter().map(Effect::name).collect::<Vec<_>>().join("; "));
+        let fault =
+            (!effects.is_empty()).then(|| effects.iter().map(Effect::name).collect::<Vec<_>>().join("; "));
         if effects.contains(&Effect::CutBefore) {
             self.ledger.record(request, UNANSWERED, &[], None, fault);
             return Outcome::Cut;
@@ -312,6 +316,14 @@ fn on_the_way(reply: Reply, effects: &[Effect], now: Timestamp) -> Outcome {
             Effect::AppliedButReply { status, code } => reply = injected(*status, code),
             Effect::Delay(by) => delay += *by,
             Effect::MalformedJson => return Outcome::Garbled(reply, b"{\"value\": [".to_vec()),
+            Effect::AddHeader(name, value) => {
+                reply = reply.with_header(&name.to_ascii_lowercase(), value.as_str());
+            }
+            Effect::DropHeader(name) => {
+                reply.headers.retain(|(header, _)| !header.eq_ignore_ascii_case(name));
+            }
+            Effect::Status(status) => reply.status = *status,
+            Effect::ForeignNextLink(host) => point_next_link_at(host, &mut reply),
             Effect::Oversized(by) => {
                 let mut body = reply.body.take().unwrap_or_else(|| json!({}));
                 if let Value::Object(members) = &mut body {
@@ -322,6 +334,7 @@ fn on_the_way(reply: Reply, effects: &[Effect], now: Timestamp) -> Outcome {
             Effect::Reply { .. }
             | Effect::CutBefore
             | Effect::ForeignPollUrl(_)
+            | Effect::PollByLocation
             | Effect::OperationFails { .. }
             | Effect::OperationNeverEnds
             | Effect::OperationLate(_)
@@ -331,4 +344,14 @@ fn on_the_way(reply: Reply, effects: &[Effect], now: Timestamp) -> Outcome {
         }
     }
     if delay.is_zero() { Outcome::Answered(reply) } else { Outcome::Delayed(reply, now + delay) }
+}
+
+fn point_next_link_at(host: &str, reply: &mut Reply) {
+    let Some(link) = reply.body.as_mut().and_then(|body| body.get_mut("nextLink")) else { return };
+    let url = link.as_str().and_then(|text| url::Url::parse(text).ok());
+    if let Some(mut url) = url
+        && url.set_host(Some(host)).is_ok()
+    {
+        *link = json!(url.to_string());
+    }
 }

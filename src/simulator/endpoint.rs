@@ -36,7 +36,9 @@ pub fn presented(cloud: &Cloud, service: &str, endpoint: &str, turn: usize) -> O
     let service = cloud.service(service)?;
     let endpoint = service.endpoints.iter().find(|one| one.name.eq_ignore_ascii_case(endpoint))?;
     let started = |one: &&Instance| {
-        one.role.eq_ignore_ascii_case(&endpoint.role) && one.state == InstanceState::Started && service.powered
+        one.role.eq_ignore_ascii_case(&endpoint.role)
+            && one.state == InstanceState::Started
+            && service.powered
     };
     let up: Vec<&Instance> = service.instances.iter().filter(started).collect();
     let instance = up.get(turn.checked_rem(up.len())?)?;

@@ -95,8 +95,19 @@ pub enum Effect {
     MalformedJson,
     /// Answers with a body of about so many bytes more.
     Oversized(usize),
+    /// Adds a header to the answer, such as `retry-after` to a poll's.
+    AddHeader(String, String),
+    /// Leaves a header out of the answer, such as `azure-asyncoperation`, whose loss leaves `provisioningState` alone
+    /// to look at.
+    DropHeader(String),
+    /// Answers what it would, with another status: a PUT may be answered 201.
+    Status(u16),
+    /// Names another host in the `nextLink` of a list.
+    ForeignNextLink(String),
     /// Names another host in the poll URL.
     ForeignPollUrl(String),
+    /// Answers a PUT with `Location` in place of `Azure-AsyncOperation`.
+    PollByLocation,
     /// The operation that this starts fails; the model stays the new one.
     OperationFails {
         /// Error code.
@@ -192,7 +203,12 @@ impl Effect {
             Effect::CutAfter => "applied, connection cut".to_owned(),
             Effect::MalformedJson => "malformed body".to_owned(),
             Effect::Oversized(by) => format!("body {by} bytes too long"),
+            Effect::AddHeader(name, value) => format!("header {name}: {value} added"),
+            Effect::DropHeader(name) => format!("header {name} left out"),
+            Effect::Status(status) => format!("answered with status {status}"),
+            Effect::ForeignNextLink(host) => format!("next page at {host}"),
             Effect::ForeignPollUrl(host) => format!("poll URL at {host}"),
+            Effect::PollByLocation => "Location in place of Azure-AsyncOperation".to_owned(),
             Effect::OperationFails { code, .. } => format!("operation will fail with {code}"),
             Effect::OperationNeverEnds => "operation will never end".to_owned(),
             Effect::OperationLate(by) => format!("operation will end {by:?} late"),
@@ -206,6 +222,7 @@ impl Effect {
     fn needs_operation(&self) -> bool {
         match self {
             Effect::ForeignPollUrl(_)
+            | Effect::PollByLocation
             | Effect::OperationFails { .. }
             | Effect::OperationNeverEnds
             | Effect::OperationLate(_)
@@ -218,7 +235,11 @@ impl Effect {
             | Effect::CutBefore
             | Effect::CutAfter
             | Effect::MalformedJson
-            | Effect::Oversized(_) => false,
+            | Effect::Oversized(_)
+            | Effect::AddHeader(..)
+            | Effect::DropHeader(_)
+            | Effect::Status(_)
+            | Effect::ForeignNextLink(_) => false,
         }
     }
 }
@@ -239,7 +260,14 @@ impl Faults {
         self.waiting.iter().map(|one| (one.fault.clone(), one.struck)).collect()
     }
 
-    pub(crate) fn strike(&mut self, host: &Host, call: Call, method: &str, path: &str, now: Timestamp) -> Vec<Effect> {
+    pub(crate) fn strike(
+        &mut self,
+        host: &Host,
+        call: Call,
+        method: &str,
+        path: &str,
+        now: Timestamp,
+    ) -> Vec<Effect> {
         let mut effects = Vec::new();
         for waiting in &mut self.waiting {
             if !waiting.fault.matches(host, call, method, path, now) {
@@ -289,7 +317,8 @@ mod tests {
         let mut faults = Faults::default();
         faults.add(Fault::next(Call::GetOperation, Effect::CutBefore).after(1).on_path("csoperations"));
         let now = Timestamp::UNIX_EPOCH;
-        let mut strike = |call| faults.strike(&Host::ResourceManager, call, "GET", "/x/CsOperations/1", now).len();
+        let mut strike =
+            |call| faults.strike(&Host::ResourceManager, call, "GET", "/x/CsOperations/1", now).len();
         assert_eq!(strike(Call::GetOperation), 0);
         assert_eq!(strike(Call::GetCloudService), 0);
         assert_eq!(strike(Call::GetOperation), 1);

@@ -164,7 +164,8 @@ impl Exchange {
 }
 
 fn object(headers: &[(String, String)]) -> Value {
-    let members: Map<String, Value> = headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    let members: Map<String, Value> =
+        headers.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
     Value::Object(members)
 }
 

@@ -101,7 +101,9 @@ mod tests {
         assert_eq!(names.host("LOGIN.partner.microsoftonline.cn"), Some(Host::Login));
         assert_eq!(names.host("management.chinacloudapi.cn"), Some(Host::ResourceManager));
         assert_eq!(names.host("Shop-KV.vault.azure.cn"), Some(Host::Vault("shop-kv".to_owned())));
-        for foreign in ["vault.azure.cn", "a.b.vault.azure.cn", "shop-kv.vault.azure.net", "evilvault.azure.cn"] {
+        for foreign in
+            ["vault.azure.cn", "a.b.vault.azure.cn", "shop-kv.vault.azure.net", "evilvault.azure.cn"]
+        {
             assert_eq!(names.host(foreign), None, "{foreign}");
         }
     }

@@ -141,7 +141,9 @@ pub fn json_secret(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued, 
             },
             Lock::Password(""),
         ),
-        Data::CertificateOnly => pfx::write_certificates(std::slice::from_ref(&issued.der), Lock::Password("")),
+        Data::CertificateOnly => {
+            pfx::write_certificates(std::slice::from_ref(&issued.der), Lock::Password(""))
+        }
         Data::Bare => issued.der.clone(),
     };
     let body = json!({ "data": STANDARD.encode(bytes), "dataType": "pfx", "password": "" }).to_string();

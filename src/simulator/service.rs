@@ -134,7 +134,11 @@ pub(crate) struct Accepted {
 impl ServiceId {
     /// An id.
     pub fn new(subscription: &str, resource_group: &str, name: &str) -> Self {
-        Self { subscription: subscription.to_owned(), resource_group: resource_group.to_owned(), name: name.to_owned() }
+        Self {
+            subscription: subscription.to_owned(),
+            resource_group: resource_group.to_owned(),
+            name: name.to_owned(),
+        }
     }
 
     /// `/subscriptions/…`, as a person writes it.
@@ -247,7 +251,8 @@ impl Service {
     /// Changes a role's instance count as autoscale does: in the cscfg, the role profile and the instances.
     pub fn scale(&mut self, role: &str, count: u32, now: Timestamp) -> Result<(), String> {
         let old = self.cscfg.role(role).ok_or_else(|| format!("no role {role}"))?.instances;
-        let start = self.model.configuration.find(&format!("name=\"{role}\"")).ok_or("role not found in the text")?;
+        let start =
+            self.model.configuration.find(&format!("name=\"{role}\"")).ok_or("role not found in the text")?;
         let (head, tail) = self.model.configuration.split_at(start);
         let tail = tail.replacen(&format!("count=\"{old}\""), &format!("count=\"{count}\""), 1);
         self.model.configuration = format!("{head}{tail}");
@@ -310,7 +315,10 @@ impl Service {
         let running = Running { operation: operation.to_owned(), state_failed: interference.state_failed };
         if let Some((code, message)) = failure {
             self.running = Some(running);
-            self.events.push(Event { at: prepared + interference.late, what: What::Ended(End::Failed { code, message }) });
+            self.events.push(Event {
+                at: prepared + interference.late,
+                what: What::Ended(End::Failed { code, message }),
+            });
             return cancelled;
         }
         self.resize(now, InstanceState::Busy);
@@ -323,8 +331,12 @@ impl Service {
         let done = match self.model.upgrade_mode {
             UpgradeMode::Manual => {
                 let never_ends = interference.never_ends;
-                let mut pending =
-                    PendingWalk { walked: BTreeSet::new(), waits: None, delivery: change.delivery, interference };
+                let mut pending = PendingWalk {
+                    walked: BTreeSet::new(),
+                    waits: None,
+                    delivery: change.delivery,
+                    interference,
+                };
                 match manual {
                     ManualOperation::CompletesBeforeWalk => {
                         self.running = Some(running);
@@ -364,7 +376,7 @@ impl Service {
         &mut self,
         domain: u32,
         operation: &str,
-        faults: Interference,
+        faults: &Interference,
         durations: Durations,
         now: Timestamp,
     ) {
@@ -410,7 +422,10 @@ impl Service {
                 for index in 0..self.instances.len() {
                     let stop = |state| What::Instance { index, state: Some(state), holds: None };
                     events.push(Event { at: now, what: stop(InstanceState::Stopping) });
-                    events.push(Event { at: now + durations.update_domain, what: stop(InstanceState::Stopped) });
+                    events.push(Event {
+                        at: now + durations.update_domain,
+                        what: stop(InstanceState::Stopped),
+                    });
                 }
                 events.push(Event { at: now + durations.update_domain, what: What::Powered(false) });
                 now + durations.update_domain
@@ -492,7 +507,12 @@ impl Service {
         }
     }
 
-    fn walk<'a>(&'a self, durations: Durations, delivery: Delivery, interference: &'a Interference) -> Walk<'a> {
+    fn walk<'a>(
+        &'a self,
+        durations: Durations,
+        delivery: Delivery,
+        interference: &'a Interference,
+    ) -> Walk<'a> {
         Walk {
             instances: &self.instances,
             desired: &self.desired,
@@ -530,7 +550,9 @@ impl Service {
         let mut old = std::mem::take(&mut self.instances);
         for role in &self.cscfg.roles {
             for number in 0..role.instances {
-                let known = old.iter().position(|one| one.number == number && one.role.eq_ignore_ascii_case(&role.name));
+                let known = old
+                    .iter()
+                    .position(|one| one.number == number && one.role.eq_ignore_ascii_case(&role.name));
                 self.instances.push(match known {
                     Some(index) => old.swap_remove(index),
                     None => Instance {

@@ -53,7 +53,17 @@ impl Route {
             ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.compute", "cloudservices"] => {
                 Some(Route::Services { subscription: at(1), group: Some(at(3)) })
             }
-            ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.compute", "cloudservices", _, rest @ ..] => {
+            [
+                "subscriptions",
+                _,
+                "resourcegroups",
+                _,
+                "providers",
+                "microsoft.compute",
+                "cloudservices",
+                _,
+                rest @ ..,
+            ] => {
                 let part = Part::of(rest, &segments[8..])?;
                 Some(Route::Service { subscription: at(1), group: at(3), name: at(7), part })
             }

@@ -58,9 +58,7 @@ fn to_json(vault: &Vault) -> Value {
     let (rbac, policies) = match &vault.access {
         Access::Rbac(_) => (true, Vec::new()),
         Access::Policies(policies) => {
-            let policy = |(object_id, permissions): (&String, &Vec<Permission>)| {
-                json!({ "tenantId": vault.tenant, "objectId": object_id, "permissions": by_kind(permissions) })
-            };
+            let policy = |(object_id, permissions): (&String, &Vec<Permission>)| json!({ "tenantId": vault.tenant, "objectId": object_id, "permissions": by_kind(permissions) });
             (false, policies.iter().map(policy).collect())
         }
     };

@@ -89,7 +89,11 @@ async fn tunnel(request: hyper::Request<Incoming>, host: String, shared: Arc<Sha
 }
 
 /// One exchange with the cloud. An error cuts the connection.
-async fn exchange(request: hyper::Request<Incoming>, base: &str, shared: &Shared) -> io::Result<Response<Body>> {
+async fn exchange(
+    request: hyper::Request<Incoming>,
+    base: &str,
+    shared: &Shared,
+) -> io::Result<Response<Body>> {
     let request = match whole(request, base).await {
         Ok(request) => request,
         Err(status) => return Ok(plain(status)),
@@ -128,7 +132,9 @@ async fn whole(request: hyper::Request<Incoming>, base: &str) -> Result<Request,
     let headers = head
         .headers
         .iter()
-        .map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+        .map(|(name, value)| {
+            (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+        })
         .collect();
     let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
         if error.is::<LengthLimitError>() { StatusCode::PAYLOAD_TOO_LARGE } else { StatusCode::BAD_REQUEST }

@@ -19,7 +19,8 @@ impl Shared {
         let issued = self.authority.issue(&LeafRequest::server(host, Timestamp::now()));
         let chain = vec![CertificateDer::from(issued.der)];
         let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(issued.key_pkcs8));
-        let mut config = server().with_no_client_auth().with_single_cert(chain, key).map_err(io::Error::other)?;
+        let mut config =
+            server().with_no_client_auth().with_single_cert(chain, key).map_err(io::Error::other)?;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         let config = Arc::new(config);
         lock(&self.hosts).insert(host.to_owned(), config.clone());

@@ -15,7 +15,13 @@ pub const LOCATION: &str = "chinaeast2";
 
 /// A vault of so many certificates (`tls-0000`…) and plain secrets (`text-0000`…), and so many services (`svc-0000`…),
 /// of one role with two instances each. Service number n uses certificate number n, counted around.
-pub fn fleet(certificates: usize, secrets: usize, services: usize, pace: Pace, now: Timestamp) -> (Cloud, Vec<Stored>) {
+pub fn fleet(
+    certificates: usize,
+    secrets: usize,
+    services: usize,
+    pace: Pace,
+    now: Timestamp,
+) -> (Cloud, Vec<Stored>) {
     let mut cloud = cloud(Names::china(), pace, now);
     vault(&mut cloud, VAULT, LOCATION);
     let issuer = Authority::root("Contoso Fleet", now);

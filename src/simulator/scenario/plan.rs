@@ -179,10 +179,17 @@ impl ServicePlan {
             }
         }
         let holdings = |role: &RolePlan| Holdings {
-            certificates: role.certificates.iter().map(|(name, one)| (name.clone(), one.delivered.clone())).collect(),
+            certificates: role
+                .certificates
+                .iter()
+                .map(|(name, one)| (name.clone(), one.delivered.clone()))
+                .collect(),
         };
-        let desired =
-            self.roles.iter().map(|role| (role.name.to_ascii_lowercase(), Arc::new(holdings(role)))).collect();
+        let desired = self
+            .roles
+            .iter()
+            .map(|role| (role.name.to_ascii_lowercase(), Arc::new(holdings(role))))
+            .collect();
         let model = Model {
             tags: self.tags.clone(),
             zones: self.zones.clone(),
@@ -194,7 +201,8 @@ impl ServicePlan {
             extensions: self.extensions.clone(),
             allow_model_override: false,
         };
-        let mut service = Service::running(self.id, &self.location, model, cscfg, self.update_domains, cloud.now());
+        let mut service =
+            Service::running(self.id, &self.location, model, cscfg, self.update_domains, cloud.now());
         service.endpoints = self.endpoints;
         service.deliver_now(delivered, desired);
         if !self.powered {
@@ -223,7 +231,11 @@ impl ServicePlan {
     fn generated(&self) -> String {
         let mut roles = String::new();
         for role in &self.roles {
-            let _ = write!(roles, "  <Role name=\"{}\">\n    <Instances count=\"{}\" />\n", role.name, role.instances);
+            let _ = write!(
+                roles,
+                "  <Role name=\"{}\">\n    <Instances count=\"{}\" />\n",
+                role.name, role.instances
+            );
             if !role.settings.is_empty() {
                 roles.push_str("    <ConfigurationSettings>\n");
                 for (name, value) in &role.settings {

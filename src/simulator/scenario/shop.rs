@@ -81,7 +81,8 @@ pub fn shop_in(
         .endpoint(ENDPOINT, "Web", "ShopTls")
         .tag("owner", "shop");
     change(plan).build(&mut cloud);
-    let shop = Shop { root, intermediate, leaf, stored_leaf, stored_intermediate, stored_root, generation: 1 };
+    let shop =
+        Shop { root, intermediate, leaf, stored_leaf, stored_intermediate, stored_root, generation: 1 };
     (cloud, shop)
 }
 

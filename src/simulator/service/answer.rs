@@ -46,7 +46,8 @@ fn absent(asked: &Asked<'_>, name: &str, group: &str) -> Problem {
 }
 
 fn about(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, part: &Part) -> Result<Reply, Problem> {
-    let expanded = asked.request.query("$expand").is_some_and(|what| what.eq_ignore_ascii_case("instanceView"));
+    let expanded =
+        asked.request.query("$expand").is_some_and(|what| what.eq_ignore_ascii_case("instanceView"));
     let service = &cloud.services[index];
     match part {
         Part::Model => match asked.call {
@@ -56,7 +57,8 @@ fn about(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, part: &Part) -> Res
         },
         Part::InstanceView => Ok(Reply::json(200, views::instance_view(service))),
         Part::RoleInstances => {
-            let all = service.instances.iter().map(|one| views::role_instance(service, one, expanded)).collect();
+            let all =
+                service.instances.iter().map(|one| views::role_instance(service, one, expanded)).collect();
             page(asked.request, all, cloud.page_size).map(|body| Reply::json(200, body))
         }
         Part::RoleInstance { instance, view_only } => {
@@ -114,7 +116,8 @@ fn list(cloud: &Cloud, asked: &Asked<'_>, subscription: &str, group: Option<&str
 }
 
 fn poll(cloud: &Cloud, asked: &Asked<'_>, subscription: &str, id: &str) -> Result<Reply, Problem> {
-    let operation = cloud.operations.get(id).filter(|one| one.subscription.eq_ignore_ascii_case(subscription));
+    let operation =
+        cloud.operations.get(id).filter(|one| one.subscription.eq_ignore_ascii_case(subscription));
     let operation = operation.ok_or_else(|| {
         Problem::new(404, "ResourceNotFound", format!("The entity {id} was not found in this location."))
     })?;
@@ -129,7 +132,11 @@ fn poll(cloud: &Cloud, asked: &Asked<'_>, subscription: &str, id: &str) -> Resul
 fn put(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) -> Result<Reply, Problem> {
     let now = cloud.now();
     let body = asked.request.json().ok_or_else(|| {
-        Problem::new(400, "InvalidRequestContent", "The request content was invalid and could not be deserialized.")
+        Problem::new(
+            400,
+            "InvalidRequestContent",
+            "The request content was invalid and could not be deserialized.",
+        )
     })?;
     let service = &cloud.services[index];
     deploy_right(cloud, asked, service, &body)?;
@@ -140,14 +147,18 @@ fn put(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) -> Result<Reply, Prob
     let change = put::judge(service, &body, &asked.version, cloud.members, &sources)?;
 
     let interference = asked.interference.clone();
-    let foreign = interference.foreign_poll_host.clone();
     let (manual, durations) = (cloud.switches.manual_operation, cloud.durations);
     start(cloud, asked, index);
     let service = &mut cloud.services[index];
     let cancelled = service.accept(change, &asked.request_id, interference, manual, durations, now);
     let reply = put::reply_body(service, &asked.version, &body);
+    let (header, query) = if asked.interference.poll_by_location {
+        ("location", "monitor=true&")
+    } else {
+        ("azure-asyncoperation", "")
+    };
     let reply = Reply::json(200, reply)
-        .with_header("azure-asyncoperation", poll_url(cloud, asked, index, foreign.as_deref(), ""))
+        .with_header(header, poll_url(cloud, asked, index, query))
         .with_header("x-ms-async-operation-timeout", OPERATION_TIMEOUT);
     cloud.end_operations(cancelled);
     Ok(reply)
@@ -172,8 +183,7 @@ fn walk(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, domain: u32) -> Resu
         return Err(busy(service));
     }
     start(cloud, asked, index);
-    let interference = asked.interference.clone();
-    cloud.services[index].walk_domain(domain, &asked.request_id, interference, durations, now);
+    cloud.services[index].walk_domain(domain, &asked.request_id, &asked.interference, durations, now);
     Ok(accepted(cloud, asked, index))
 }
 
@@ -191,7 +201,10 @@ fn act(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, action: &str) -> Resu
         .map(str::to_ascii_lowercase)
         .collect();
     if named.is_empty() && !matches!(action, "start" | "poweroff") {
-        return Err(Problem::invalid("roleInstances", "Required parameter 'roleInstances' is missing (null)."));
+        return Err(Problem::invalid(
+            "roleInstances",
+            "Required parameter 'roleInstances' is missing (null).",
+        ));
     }
     let wanted = |name: &str| named.iter().any(|one| one == "*" || one.eq_ignore_ascii_case(name));
     start(cloud, asked, index);
@@ -202,10 +215,9 @@ fn act(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, action: &str) -> Resu
 
 /// What POST actions are answered: 202 without a body and with both headers, as recorded.
 fn accepted(cloud: &Cloud, asked: &Asked<'_>, index: usize) -> Reply {
-    let foreign = asked.interference.foreign_poll_host.as_deref();
     Reply::empty(202)
-        .with_header("location", poll_url(cloud, asked, index, foreign, "monitor=true&"))
-        .with_header("azure-asyncoperation", poll_url(cloud, asked, index, foreign, ""))
+        .with_header("location", poll_url(cloud, asked, index, "monitor=true&"))
+        .with_header("azure-asyncoperation", poll_url(cloud, asked, index, ""))
 }
 
 fn start(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) {
@@ -221,7 +233,8 @@ fn start(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) {
     cloud.operations.insert(asked.request_id.clone(), operation);
 }
 
-fn poll_url(cloud: &Cloud, asked: &Asked<'_>, index: usize, foreign: Option<&str>, query: &str) -> String {
+fn poll_url(cloud: &Cloud, asked: &Asked<'_>, index: usize, query: &str) -> String {
+    let foreign = asked.interference.foreign_poll_host.as_deref();
     let service = &cloud.services[index];
     format!(
         "https://{}/subscriptions/{}/providers/Microsoft.Compute/locations/{}/CsOperations/{}?{query}api-version={}",

@@ -45,7 +45,8 @@ impl Cscfg {
         let document =
             Document::parse(without_declaration(text)).map_err(|error| format!("is not XML: {error}"))?;
         let root = document.root_element();
-        if root.tag_name().name() != "ServiceConfiguration" || root.tag_name().namespace() != Some(NAMESPACE) {
+        if root.tag_name().name() != "ServiceConfiguration" || root.tag_name().namespace() != Some(NAMESPACE)
+        {
             return Err("has no ServiceConfiguration element of the 2008/10 namespace".to_owned());
         }
         let roles = children(root, "Role").map(role).collect::<Result<Vec<_>, _>>()?;
@@ -127,7 +128,9 @@ mod tests {
     const THUMBPRINT: &str = "9427befa18ec6865a9ebdc79d4c38de50e6316ff";
 
     fn text(roles: &str) -> String {
-        format!("<ServiceConfiguration serviceName=\"s\" xmlns=\"{NAMESPACE}\">{roles}</ServiceConfiguration>")
+        format!(
+            "<ServiceConfiguration serviceName=\"s\" xmlns=\"{NAMESPACE}\">{roles}</ServiceConfiguration>"
+        )
     }
 
     #[test]
@@ -136,7 +139,8 @@ mod tests {
             "<Role name=\"Web\"><Certificates><Certificate name=\"Tls\" thumbprint=\"{THUMBPRINT}\" \
              thumbprintAlgorithm=\"sha1\"/></Certificates><Instances count=\"2\"/></Role>"
         );
-        let text = format!("\u{feff}<?xml version=\"1.0\" encoding=\"utf-16\"?>\r\n<!-- x -->\r\n{}", text(&roles));
+        let text =
+            format!("\u{feff}<?xml version=\"1.0\" encoding=\"utf-16\"?>\r\n<!-- x -->\r\n{}", text(&roles));
         let role = &Cscfg::parse(&text).unwrap().roles[0];
         assert_eq!(role.instances, 2);
         assert_eq!(role.certificate("tls").unwrap().thumbprint, THUMBPRINT.to_uppercase());

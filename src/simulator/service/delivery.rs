@@ -54,7 +54,8 @@ pub(crate) fn check_groups(
                 ),
             ));
         }
-        let repeated = groups[..index].iter().any(|other| other.vault_id.eq_ignore_ascii_case(&group.vault_id));
+        let repeated =
+            groups[..index].iter().any(|other| other.vault_id.eq_ignore_ascii_case(&group.vault_id));
         if repeated && switches.repeated_source_vault == RepeatedSourceVault::Refused {
             return Err(Problem::invalid(
                 "sourceVault.id",
@@ -83,7 +84,9 @@ pub(crate) fn fetch(
         for certificate in &group.certificates {
             let url = certificate.url.to_ascii_lowercase();
             let one = match held.get(&url) {
-                Some(held) if sources.switches.unchanged_references == UnchangedReferences::Trusted => held.clone(),
+                Some(held) if sources.switches.unchanged_references == UnchangedReferences::Trusted => {
+                    held.clone()
+                }
                 Some(_) | None => Arc::new(fetch_one(location, &group.vault_id, &certificate.url, sources)?),
             };
             delivered.insert(url, one);
@@ -125,7 +128,9 @@ pub(crate) fn desired(
             // No text is known: no source shows a refusal.
             return Err(Problem::invalid(
                 "osProfile.secrets",
-                format!("The certificate {url} in osProfile.secrets has no corresponding thumbprint in the CSCFG."),
+                format!(
+                    "The certificate {url} in osProfile.secrets has no corresponding thumbprint in the CSCFG."
+                ),
             ));
         }
     }

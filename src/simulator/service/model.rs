@@ -177,7 +177,9 @@ fn network(network: &Value, version: &str) -> Value {
     if version < ZONES_SINCE {
         let balancers = network.get_mut("loadBalancerConfigurations").and_then(Value::as_array_mut);
         for balancer in balancers.into_iter().flatten() {
-            let Some(properties) = balancer.get_mut("properties").and_then(Value::as_object_mut) else { continue };
+            let Some(properties) = balancer.get_mut("properties").and_then(Value::as_object_mut) else {
+                continue;
+            };
             if let Some(frontends) = properties.remove("frontendIpConfigurations") {
                 properties.insert("frontendIPConfigurations".to_owned(), frontends);
             }

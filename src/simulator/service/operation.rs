@@ -52,8 +52,7 @@ impl Operation {
             End::Failed { .. } => "Failed",
             End::Canceled => "Canceled",
         };
-        let mut body =
-            json!({ "startTime": started, "endTime": utc_with_offset(*at), "status": status });
+        let mut body = json!({ "startTime": started, "endTime": utc_with_offset(*at), "status": status });
         match end {
             End::Succeeded => {}
             End::Failed { code, message } => body["error"] = failure(code, message, shape),

@@ -13,8 +13,8 @@ use crate::service::schema::{Members, put_body};
 use crate::service::timeline::Delivery;
 use crate::service::{Accepted, Service};
 use crate::switches::{
-    BootstrapFlag, CertificateChange, MissingThumbprints, OsProfileOmitted, ProtectedSettingsOmitted, SecretErrors,
-    TagsOmitted, UnchangedPut, UpgradeModeOmitted, ZonesOmitted,
+    BootstrapFlag, CertificateChange, MissingThumbprints, OsProfileOmitted, ProtectedSettingsOmitted,
+    SecretErrors, TagsOmitted, UnchangedPut, UpgradeModeOmitted, ZonesOmitted,
 };
 
 /// First api-version that knows `isBootstrapCertificate`.
@@ -25,7 +25,11 @@ const THUMBPRINT_DIGITS: usize = 40;
 /// The groups that a PUT would leave the service with: the caller needs the right to deploy from each vault.
 pub(crate) fn wanted_groups(service: &Service, body: &Value) -> Vec<String> {
     let sent = |name: &str, value: &Value| -> Option<Value> {
-        value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.clone())
+        value
+            .as_object()?
+            .iter()
+            .find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.clone())
     };
     let secrets = sent("properties", body)
         .and_then(|properties| sent("osProfile", &properties))
@@ -62,8 +66,9 @@ pub(crate) fn judge(
     }
     model.zones = zones(service, &body, switches.zones_omitted)?;
     model.upgrade_mode = match (text(properties, "upgradeMode"), switches.upgrade_mode_omitted) {
-        (Some(word), _) => UpgradeMode::of(word)
-            .ok_or_else(|| Problem::invalid("upgradeMode", "The value of parameter upgradeMode is invalid."))?,
+        (Some(word), _) => UpgradeMode::of(word).ok_or_else(|| {
+            Problem::invalid("upgradeMode", "The value of parameter upgradeMode is invalid.")
+        })?,
         (None, UpgradeModeOmitted::Reset) => UpgradeMode::Auto,
         (None, UpgradeModeOmitted::Kept) => model.upgrade_mode,
     };
@@ -149,12 +154,19 @@ fn check_urls(properties: &Map<String, Value>) -> Result<(), Problem> {
         }
     }
     if properties.contains_key("configurationUrl") {
-        return Err(Problem::invalid("configurationUrl", "The value of parameter configurationUrl is invalid."));
+        return Err(Problem::invalid(
+            "configurationUrl",
+            "The value of parameter configurationUrl is invalid.",
+        ));
     }
     Ok(())
 }
 
-fn zones(service: &Service, body: &Map<String, Value>, omitted: ZonesOmitted) -> Result<Option<Vec<String>>, Problem> {
+fn zones(
+    service: &Service,
+    body: &Map<String, Value>,
+    omitted: ZonesOmitted,
+) -> Result<Option<Vec<String>>, Problem> {
     let Some(zones) = body.get("zones").and_then(Value::as_array) else {
         return Ok(match omitted {
             ZonesOmitted::Kept => service.model.zones.clone(),
@@ -163,7 +175,11 @@ fn zones(service: &Service, body: &Map<String, Value>, omitted: ZonesOmitted) ->
     };
     let zones: Vec<String> = zones.iter().filter_map(Value::as_str).map(str::to_owned).collect();
     if zones != service.model.zones.clone().unwrap_or_default() {
-        return Err(Problem::new(400, "ResourceZonesCannotBeModified", "The zones of a resource cannot be changed."));
+        return Err(Problem::new(
+            400,
+            "ResourceZonesCannotBeModified",
+            "The zones of a resource cannot be changed.",
+        ));
     }
     Ok(service.model.zones.clone())
 }
@@ -179,7 +195,10 @@ fn configuration_of(service: &Service, configuration: &str) -> Result<Cscfg, Pro
         )
     };
     let cscfg = Cscfg::parse(configuration).map_err(|error| {
-        Problem::invalid("configuration", format!("The value of parameter configuration is invalid: it {error}."))
+        Problem::invalid(
+            "configuration",
+            format!("The value of parameter configuration is invalid: it {error}."),
+        )
     })?;
     for role in &cscfg.roles {
         let Some(known) = service.cscfg.role(&role.name) else {
@@ -195,7 +214,10 @@ fn configuration_of(service: &Service, configuration: &str) -> Result<Cscfg, Pro
             }
         }
         if let Some(lost) = known.certificates.iter().find(|one| role.certificate(&one.name).is_none()) {
-            return Err(mismatch(format!("Role '{}' does not provide certificate '{}'.", role.name, lost.name)));
+            return Err(mismatch(format!(
+                "Role '{}' does not provide certificate '{}'.",
+                role.name, lost.name
+            )));
         }
     }
     if let Some(lost) = service.cscfg.roles.iter().find(|role| cscfg.role(&role.name).is_none()) {
@@ -209,11 +231,13 @@ fn configuration_of(service: &Service, configuration: &str) -> Result<Cscfg, Pro
 
 /// Role sizes and counts have to agree with package and cscfg unless the model overrides them.
 fn roles(model: &mut Model, properties: &Map<String, Value>, cscfg: &Cscfg) -> Result<(), Problem> {
-    let sent = properties.get("roleProfile").and_then(|profile| profile.get("roles")).and_then(Value::as_array);
+    let sent =
+        properties.get("roleProfile").and_then(|profile| profile.get("roles")).and_then(Value::as_array);
     let overrides = properties.get("allowModelOverride").and_then(Value::as_bool);
     if let Some(sent) = sent {
         let size = |roles: &[Value], name: &str| {
-            let named = |role: &&Value| role["name"].as_str().is_some_and(|one| one.eq_ignore_ascii_case(name));
+            let named =
+                |role: &&Value| role["name"].as_str().is_some_and(|one| one.eq_ignore_ascii_case(name));
             roles.iter().find(named).map(|role| role["sku"]["name"].clone())
         };
         // With the override gone, what it once allowed is judged anew: the package still has the old sizes.
@@ -224,7 +248,9 @@ fn roles(model: &mut Model, properties: &Map<String, Value>, cscfg: &Cscfg) -> R
             if (differs && overrides != Some(true)) || was_overridden {
                 return Err(Problem::invalid(
                     "roleProfile",
-                    format!("The size of role '{name}' does not match the CSDEF and allowModelOverride is not set."),
+                    format!(
+                        "The size of role '{name}' does not match the CSDEF and allowModelOverride is not set."
+                    ),
                 ));
             }
         }
@@ -234,7 +260,8 @@ fn roles(model: &mut Model, properties: &Map<String, Value>, cscfg: &Cscfg) -> R
         model.allow_model_override = true;
     }
     for role in &cscfg.roles {
-        let named = |one: &&Value| one["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&role.name));
+        let named =
+            |one: &&Value| one["name"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(&role.name));
         let Some(profile) = model.roles.iter().find(named) else { continue };
         if profile["sku"]["capacity"].as_u64().is_some_and(|count| count != u64::from(role.instances)) {
             return Err(Problem::invalid(
@@ -253,7 +280,8 @@ fn roles(model: &mut Model, properties: &Map<String, Value>, cscfg: &Cscfg) -> R
 /// balancers are not taken over. What can never change is refused.
 fn network(model: &mut Model, properties: &Map<String, Value>) -> Result<(), Problem> {
     let Some(sent) = properties.get("networkProfile") else { return Ok(()) };
-    let target = |profile: &Value| profile["swappableCloudService"]["id"].as_str().map(str::to_ascii_lowercase);
+    let target =
+        |profile: &Value| profile["swappableCloudService"]["id"].as_str().map(str::to_ascii_lowercase);
     match (target(&model.network), target(sent)) {
         (Some(_), None) => {
             return Err(Problem::new(
@@ -294,7 +322,8 @@ fn extensions(model: &mut Model, properties: &Map<String, Value>, omitted: Prote
 }
 
 fn secrets(model: &mut Model, properties: &Map<String, Value>, version: &str, sources: &Sources<'_>) {
-    let sent = properties.get("osProfile").and_then(|profile| profile.get("secrets")).and_then(Value::as_array);
+    let sent =
+        properties.get("osProfile").and_then(|profile| profile.get("secrets")).and_then(Value::as_array);
     let Some(sent) = sent else {
         if sources.switches.os_profile_omitted == OsProfileOmitted::Wiped {
             model.secrets.clear();

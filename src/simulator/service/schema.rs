@@ -64,8 +64,16 @@ const PROPERTIES: &[Member] = &[
     member("startCloudService", Shape::Flag, Need::Optional),
     member("allowModelOverride", Shape::Flag, Need::Optional),
     member("upgradeMode", Shape::Text, Need::Optional),
-    member("roleProfile", Shape::Object(&[member("roles", Shape::Objects(ROLE), Need::Optional)]), Need::Optional),
-    member("osProfile", Shape::Object(&[member("secrets", Shape::Objects(GROUP), Need::Optional)]), Need::Optional),
+    member(
+        "roleProfile",
+        Shape::Object(&[member("roles", Shape::Objects(ROLE), Need::Optional)]),
+        Need::Optional,
+    ),
+    member(
+        "osProfile",
+        Shape::Object(&[member("secrets", Shape::Objects(GROUP), Need::Optional)]),
+        Need::Optional,
+    ),
     member("networkProfile", Shape::Object(NETWORK), Need::Optional),
     member(
         "extensionProfile",
@@ -215,14 +223,21 @@ fn object(
     }
     for needed in schema.iter().filter(|one| one.need == Need::Required) {
         if !kept.contains_key(needed.name) {
-            let path = if path.is_empty() { needed.name.to_owned() } else { format!("{path}.{}", needed.name) };
+            let path =
+                if path.is_empty() { needed.name.to_owned() } else { format!("{path}.{}", needed.name) };
             return Err(Problem::invalid(&path, format!("Required parameter '{path}' is missing (null).")));
         }
     }
     Ok(Value::Object(kept))
 }
 
-fn shaped(value: &Value, shape: &Shape, path: &str, version: &str, strictness: Members) -> Result<Value, Problem> {
+fn shaped(
+    value: &Value,
+    shape: &Shape,
+    path: &str,
+    version: &str,
+    strictness: Members,
+) -> Result<Value, Problem> {
     let fits = match shape {
         Shape::Opaque => true,
         Shape::Text => value.is_string(),
@@ -296,7 +311,8 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert!(judge(&with(flagged), "2024-11-04").is_ok());
-        let lenient = put_body(&json!({ "location": "x", "id": "y" }), "2022-04-04", Members::ReadOnlyIgnored);
+        let lenient =
+            put_body(&json!({ "location": "x", "id": "y" }), "2022-04-04", Members::ReadOnlyIgnored);
         assert!(!lenient.unwrap().contains_key("id"));
     }
 }

@@ -48,6 +48,7 @@ pub(crate) struct Interference {
     pub(crate) keeps_old: Vec<Which>,
     pub(crate) state_failed: bool,
     pub(crate) foreign_poll_host: Option<String>,
+    pub(crate) poll_by_location: bool,
 }
 
 impl Interference {
@@ -62,13 +63,18 @@ impl Interference {
                 Effect::OldCertificatePresented(which) => all.keeps_old.push(which.clone()),
                 Effect::StateFailed => all.state_failed = true,
                 Effect::ForeignPollUrl(host) => all.foreign_poll_host = Some(host.clone()),
+                Effect::PollByLocation => all.poll_by_location = true,
                 Effect::Reply { .. }
                 | Effect::AppliedButReply { .. }
                 | Effect::Delay(_)
                 | Effect::CutBefore
                 | Effect::CutAfter
                 | Effect::MalformedJson
-                | Effect::Oversized(_) => {}
+                | Effect::Oversized(_)
+                | Effect::AddHeader(..)
+                | Effect::DropHeader(_)
+                | Effect::Status(_)
+                | Effect::ForeignNextLink(_) => {}
             }
         }
         all
@@ -127,7 +133,10 @@ impl Walk<'_> {
                 continue;
             }
             let unready = self.interference.unready(&name);
-            if self.delivery == Delivery::Live && unready.is_none() && instance.state == InstanceState::Started {
+            if self.delivery == Delivery::Live
+                && unready.is_none()
+                && instance.state == InstanceState::Started
+            {
                 push(end, None, new);
                 continue;
             }
@@ -182,7 +191,9 @@ mod tests {
         let start = Timestamp::UNIX_EPOCH;
         assert_eq!(walk.lay_out(start, |one| one.domain == 0, &mut events), start + durations.update_domain);
         assert_eq!(walk.lay_out(start, |one| one.domain == 1, &mut events), start + durations.health_gate);
-        let started = |event: &Event| matches!(event.what, What::Instance { index: 1, state: Some(InstanceState::Started), .. });
+        let started = |event: &Event| {
+            matches!(event.what, What::Instance { index: 1, state: Some(InstanceState::Started), .. })
+        };
         assert!(!events.iter().any(started));
     }
 }

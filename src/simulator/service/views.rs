@@ -33,7 +33,9 @@ pub(crate) fn instance_view(service: &Service) -> Value {
         json!({ "code": format!("ProvisioningState/{provisioning}"), "count": count }),
         json!({ "code": format!("PowerState/{power}"), "count": count }),
     ];
-    summary.extend(states.iter().map(|(state, count)| json!({ "code": format!("RoleState/{state}"), "count": count })));
+    summary.extend(
+        states.iter().map(|(state, count)| json!({ "code": format!("RoleState/{state}"), "count": count })),
+    );
     // Recorded without an update only; zero-based numbers during one are what the field's name and range suggest.
     let current = service.current_domain().map_or(-1, i64::from);
     let highest = service.max_domain();

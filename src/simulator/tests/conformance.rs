@@ -11,10 +11,12 @@ use crate::support::World;
 fn the_ledger_holds_an_object_a_line_with_the_agreed_members() {
     let mut ndjson = String::new();
     for version in ["2022-04-04", "2022-09-04"] {
-        let mut world = World::with(|plan| plan.upgrade_mode(UpgradeMode::Manual).extension(json!({
+        let mut world = World::with(|plan| {
+            plan.upgrade_mode(UpgradeMode::Manual).extension(json!({
             "name": "rdp", "properties": { "publisher": "Microsoft.Windows.Azure.Extensions", "type": "RDP",
             "typeHandlerVersion": "1.2", "autoUpgradeMinorVersion": false, "rolesAppliedTo": ["*"],
-            "settings": {}, "protectedSettings": "sesame" } })));
+            "settings": {}, "protectedSettings": "sesame" } }))
+        });
         world.version = version;
         world.renew();
         let body = world.update_body();
@@ -64,7 +66,15 @@ fn the_ledger_holds_an_object_a_line_with_the_agreed_members() {
         let members: Vec<&String> = line.as_object().unwrap().keys().collect();
         assert_eq!(
             members,
-            ["method", "url", "request_headers", "request_body", "status", "response_headers", "response_body"]
+            [
+                "method",
+                "url",
+                "request_headers",
+                "request_body",
+                "status",
+                "response_headers",
+                "response_body"
+            ]
         );
         assert_eq!(line["request_headers"]["authorization"], "[redacted]");
     }

@@ -43,10 +43,14 @@ fn an_exchange_is_answered_otherwise_cut_or_delayed() {
         let fits = match (&effect, &outcome) {
             (Effect::Reply { .. }, Outcome::Answered(reply)) => header(reply, "retry-after") == Some("7"),
             (Effect::CutBefore | Effect::CutAfter, Outcome::Cut) => true,
-            (Effect::AppliedButReply { .. }, Outcome::Answered(reply)) => code(reply) == "InternalOperationError",
+            (Effect::AppliedButReply { .. }, Outcome::Answered(reply)) => {
+                code(reply) == "InternalOperationError"
+            }
             (Effect::Delay(by), Outcome::Delayed(_, at)) => *at == world.cloud.now() + *by,
             (Effect::MalformedJson, Outcome::Garbled(..)) => true,
-            (Effect::Oversized(_), Outcome::Answered(reply)) => reply.body.as_ref().unwrap().to_string().len() > 1000,
+            (Effect::Oversized(_), Outcome::Answered(reply)) => {
+                reply.body.as_ref().unwrap().to_string().len() > 1000
+            }
             _ => false,
         };
         assert!(fits, "{effect:?}: {outcome:?}");
@@ -57,7 +61,10 @@ fn an_exchange_is_answered_otherwise_cut_or_delayed() {
 
 #[test]
 fn an_operation_fails_hangs_or_is_late() {
-    let failing = Effect::OperationFails { code: "OverconstrainedAllocationRequest".to_owned(), message: "no".to_owned() };
+    let failing = Effect::OperationFails {
+        code: "OverconstrainedAllocationRequest".to_owned(),
+        message: "no".to_owned(),
+    };
     let (mut world, body) = struck(failing);
     let path = World::poll_path(&world.put(&body));
     world.cloud.finish();
@@ -91,6 +98,34 @@ fn an_operation_fails_hangs_or_is_late() {
     let (mut world, body) = struck(Effect::ForeignPollUrl("evil.example".to_owned()));
     let reply = world.put(&body);
     assert!(header(&reply, "azure-asyncoperation").unwrap().starts_with("https://evil.example/"));
+}
+
+#[test]
+fn answers_say_less_more_or_something_else() {
+    let (mut world, body) = struck(Effect::PollByLocation);
+    let reply = world.put(&body);
+    assert_eq!(header(&reply, "azure-asyncoperation"), None);
+    assert!(header(&reply, "location").unwrap().contains("monitor=true"));
+
+    let (mut world, body) = struck(Effect::DropHeader("Azure-AsyncOperation".to_owned()));
+    world.cloud.fault(Fault::next(Call::PutCloudService, Effect::Status(201)));
+    let reply = world.put(&body);
+    assert_eq!((reply.status, header(&reply, "azure-asyncoperation")), (201, None));
+    world.cloud.fault(Fault::next(
+        Call::GetCloudService,
+        Effect::AddHeader("Retry-After".to_owned(), "9999".to_owned()),
+    ));
+    let path = world.path("");
+    assert_eq!(header(&world.send("GET", &path, None), "retry-after"), Some("9999"));
+
+    let mut world = World::new();
+    world.cloud.page_size = 1;
+    world
+        .cloud
+        .fault(Fault::next(Call::ListRoleInstances, Effect::ForeignNextLink("evil.example".to_owned())));
+    let path = world.path("/roleInstances");
+    let body = world.send("GET", &path, None).body.unwrap();
+    assert!(body["nextLink"].as_str().unwrap().starts_with("https://evil.example/"));
 }
 
 #[test]

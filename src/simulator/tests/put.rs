@@ -5,7 +5,8 @@ use std::time::Duration;
 use certroll_simulator::pki::LeafRequest;
 use certroll_simulator::scenario::{self, Data, shop};
 use certroll_simulator::switches::{
-    ManualOperation, MissingThumbprints, OsProfileOmitted, PutWhileUpdating, SecretErrors, Switches, TagsOmitted,
+    ManualOperation, MissingThumbprints, OsProfileOmitted, PutWhileUpdating, SecretErrors, Switches,
+    TagsOmitted,
 };
 use certroll_simulator::vault::Kind;
 use serde_json::{Value, json};
@@ -19,24 +20,60 @@ type Spoilt = (fn(&mut Value), u16, &'static str, &'static str);
 fn a_body_that_does_not_fit_is_refused_by_name() {
     let cases: &[Spoilt] = &[
         (|body| body["id"] = json!("x"), 400, "InvalidRequestContent", "'id'"),
-        (|body| body["properties"]["uniqueId"] = json!("x"), 400, "InvalidRequestContent", "properties.uniqueId"),
+        (
+            |body| body["properties"]["uniqueId"] = json!("x"),
+            400,
+            "InvalidRequestContent",
+            "properties.uniqueId",
+        ),
         (|body| body["properties"]["colour"] = json!(1), 400, "InvalidRequestContent", "properties.colour"),
-        (|body| { body.as_object_mut().unwrap().remove("location"); }, 400, "InvalidParameter", "location"),
+        (
+            |body| {
+                body.as_object_mut().unwrap().remove("location");
+            },
+            400,
+            "InvalidParameter",
+            "location",
+        ),
         (|body| body["location"] = json!("chinanorth"), 409, "InvalidResourceLocation", "chinaeast2"),
         (|body| body["zones"] = json!(["1"]), 400, "ResourceZonesCannotBeModified", "zones"),
         (|body| body["properties"]["packageUrl"] = json!(""), 400, "InvalidParameter", "packageUrl"),
-        (|body| body["properties"]["upgradeMode"] = json!("Sometimes"), 400, "InvalidParameter", "upgradeMode"),
+        (
+            |body| body["properties"]["upgradeMode"] = json!("Sometimes"),
+            400,
+            "InvalidParameter",
+            "upgradeMode",
+        ),
         (|body| body["properties"]["configuration"] = json!("<a"), 400, "InvalidParameter", "not XML"),
-        (|body| rewrite(body, "\"ShopTls\"", "\"Other\""), 400, "InvalidParameter", "certificate 'Other' for role 'Web'"),
+        (
+            |body| rewrite(body, "\"ShopTls\"", "\"Other\""),
+            400,
+            "InvalidParameter",
+            "certificate 'Other' for role 'Web'",
+        ),
         (|body| rewrite(body, "\"Worker\"", "\"Other\""), 400, "InvalidParameter", "No role named Other"),
         (|body| rewrite(body, "count=\"2\"", "count=\"3\""), 400, "InvalidParameter", "instance count"),
         (|body| rewrite(body, "sha1", "sha256"), 400, "InvalidParameter", "sha256"),
         (repeat_vault, 400, "InvalidParameter", "repeated instances of /SUBSCRIPTIONS/"),
-        (|body| vault(body, "/subscriptions/x/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v"), 400,
-         "InvalidParameter", "SubscriptionId 'x' contained in the Key Vault Id"),
+        (
+            |body| vault(body, "/subscriptions/x/resourceGroups/g/providers/Microsoft.KeyVault/vaults/v"),
+            400,
+            "InvalidParameter",
+            "SubscriptionId 'x' contained in the Key Vault Id",
+        ),
         (|body| vault(body, "shop-kv"), 400, "InvalidParameter", "shop-kv"),
-        (|body| url(body, "https://shop-kv.vault.azure.cn/secrets/shop-tls"), 400, "InvalidParameter", "versioned"),
-        (|body| url(body, "https://shop-kv.vault.azure.net/secrets/shop-tls/1"), 400, "InvalidParameter", "versioned"),
+        (
+            |body| url(body, "https://shop-kv.vault.azure.cn/secrets/shop-tls"),
+            400,
+            "InvalidParameter",
+            "versioned",
+        ),
+        (
+            |body| url(body, "https://shop-kv.vault.azure.net/secrets/shop-tls/1"),
+            400,
+            "InvalidParameter",
+            "versioned",
+        ),
     ];
     for (spoil, status, expected, part) in cases {
         let mut world = World::new();
@@ -86,9 +123,17 @@ fn error_of(world: &mut World, body: &Value) -> (bool, String, String) {
     let path = World::poll_path(&reply);
     world.cloud.finish();
     let poll = world.poll(&path);
-    let error = if poll["error"]["details"].is_array() { &poll["error"]["details"][0] } else { &poll["error"] };
-    assert_eq!(world.get("")["properties"]["provisioningState"], json!(if error.is_null() { "Succeeded" } else { "Failed" }));
-    (false, error["code"].as_str().unwrap_or_default().to_owned(), error["message"].as_str().unwrap_or_default().to_owned())
+    let error =
+        if poll["error"]["details"].is_array() { &poll["error"]["details"][0] } else { &poll["error"] };
+    assert_eq!(
+        world.get("")["properties"]["provisioningState"],
+        json!(if error.is_null() { "Succeeded" } else { "Failed" })
+    );
+    (
+        false,
+        error["code"].as_str().unwrap_or_default().to_owned(),
+        error["message"].as_str().unwrap_or_default().to_owned(),
+    )
 }
 
 #[test]
@@ -120,20 +165,40 @@ fn a_thumbprint_without_a_secret_is_refused_in_microsofts_words() {
 fn vaults_and_secrets_that_cannot_be_used_are_refused() {
     type Case = (fn(&mut World), &'static str, &'static str);
     let cases: [Case; 5] = [
-        (|world| world.cloud.vault_mut("shop-kv").unwrap().enabled_for_deployment = false, "KeyVaultAccessForbidden", "not been enabled"),
-        (|world| world.cloud.vault_mut("shop-kv").unwrap().resource_group = "other".to_owned(), "KeyVaultAccessForbidden", "true resource id"),
-        (|world| world.cloud.vault_mut("shop-kv").unwrap().location = "chinanorth".to_owned(), "InvalidParameter", "same location"),
-        (|world| {
-            let now = world.cloud.now();
-            world.cloud.vault_mut("shop-kv").unwrap().delete(Kind::Certificate, shop::LEAF, now);
-        }, "KeyVaultSecretDoesNotExist", "shop-tls"),
-        (|world| {
-            let now = world.cloud.now();
-            let kv = world.cloud.vault_mut("shop-kv").unwrap();
-            let version = kv.set_secret(shop::LEAF, "bm8ganNvbg==", None, now);
-            let url = kv.secret_url(shop::LEAF, &version);
-            world.shop.stored_leaf.url = url;
-        }, "CertificateImproperlyFormatted", "JSON"),
+        (
+            |world| world.cloud.vault_mut("shop-kv").unwrap().enabled_for_deployment = false,
+            "KeyVaultAccessForbidden",
+            "not been enabled",
+        ),
+        (
+            |world| world.cloud.vault_mut("shop-kv").unwrap().resource_group = "other".to_owned(),
+            "KeyVaultAccessForbidden",
+            "true resource id",
+        ),
+        (
+            |world| world.cloud.vault_mut("shop-kv").unwrap().location = "chinanorth".to_owned(),
+            "InvalidParameter",
+            "same location",
+        ),
+        (
+            |world| {
+                let now = world.cloud.now();
+                world.cloud.vault_mut("shop-kv").unwrap().delete(Kind::Certificate, shop::LEAF, now);
+            },
+            "KeyVaultSecretDoesNotExist",
+            "shop-tls",
+        ),
+        (
+            |world| {
+                let now = world.cloud.now();
+                let kv = world.cloud.vault_mut("shop-kv").unwrap();
+                let version = kv.set_secret(shop::LEAF, "bm8ganNvbg==", None, now);
+                let url = kv.secret_url(shop::LEAF, &version);
+                world.shop.stored_leaf.url = url;
+            },
+            "CertificateImproperlyFormatted",
+            "JSON",
+        ),
     ];
     for (spoil, expected, part) in cases {
         for at_once in [SecretErrors::Sync, SecretErrors::Operation] {
@@ -156,8 +221,10 @@ fn what_is_left_out_is_kept_or_reset_as_the_switches_say() {
         let configuration = world.get("")["properties"]["configuration"].clone();
         json!({ "location": "chinaeast2", "properties": { "configuration": configuration } })
     };
-    let mut world = World::with(|plan| plan.zone("1").extension(json!({ "name": "rdp", "properties": {
-        "publisher": "p", "type": "RDP", "settings": "<a/>", "protectedSettings": "sesame" } })));
+    let mut world = World::with(|plan| {
+        plan.zone("1").extension(json!({ "name": "rdp", "properties": {
+        "publisher": "p", "type": "RDP", "settings": "<a/>", "protectedSettings": "sesame" } }))
+    });
     let before = world.get("");
     assert!(!before.to_string().contains("sesame"));
     let body = bare(&mut world);
@@ -178,7 +245,8 @@ fn what_is_left_out_is_kept_or_reset_as_the_switches_say() {
 
 #[test]
 fn an_empty_list_of_extensions_deletes_them() {
-    let mut world = World::with(|plan| plan.extension(json!({ "name": "rdp", "properties": { "type": "RDP" } })));
+    let mut world =
+        World::with(|plan| plan.extension(json!({ "name": "rdp", "properties": { "type": "RDP" } })));
     let mut body = world.update_body();
     body["properties"]["extensionProfile"] = json!({ "extensions": [] });
     let reply = world.put(&body);
@@ -210,7 +278,10 @@ fn a_second_put_is_refused_or_takes_the_place_of_the_first() {
 fn a_renewal_succeeds_under_every_reading_of_the_unsettled_facts() {
     let mut all = Switches::each_turned();
     all.push(("documented", Switches::documented()));
-    all.push(("other", Switches { manual_operation: ManualOperation::CompletesBeforeWalk, ..Switches::other() }));
+    all.push((
+        "other",
+        Switches { manual_operation: ManualOperation::CompletesBeforeWalk, ..Switches::other() },
+    ));
     for (name, switches) in all {
         let mut world = World::new();
         world.cloud.switches = switches;
@@ -228,7 +299,8 @@ fn a_renewal_succeeds_under_every_reading_of_the_unsettled_facts() {
 #[test]
 fn a_bare_certificate_in_a_json_secret_is_accepted_or_not() {
     use certroll_simulator::switches::BareCertificateInPfx;
-    for (answer, accepted) in [(BareCertificateInPfx::Accepted, true), (BareCertificateInPfx::Refused, false)] {
+    for (answer, accepted) in [(BareCertificateInPfx::Accepted, true), (BareCertificateInPfx::Refused, false)]
+    {
         let mut world = World::new();
         world.cloud.switches.bare_certificate_in_pfx = answer;
         world.cloud.switches.secret_errors = SecretErrors::Sync;
@@ -246,7 +318,10 @@ fn a_bare_certificate_in_a_json_secret_is_accepted_or_not() {
 fn a_renewed_leaf_with_other_names_is_no_concern_of_the_services() {
     let mut world = World::new();
     let now = world.cloud.now();
-    world.shop.renew_leaf_as(&mut world.cloud, &LeafRequest::server("other.contoso.com", now).without_server_auth());
+    world.shop.renew_leaf_as(
+        &mut world.cloud,
+        &LeafRequest::server("other.contoso.com", now).without_server_auth(),
+    );
     let body = world.update_body();
     assert_eq!(world.put(&body).status, 200);
 }

@@ -51,7 +51,8 @@ fn rights_are_data() {
     deny(&mut world, Rights::none());
     let path = world.path("/instanceView");
     assert!(message(&world.send("GET", &path, None)).contains("instanceView/read"));
-    let vault = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults?api-version=2022-07-01");
+    let vault =
+        format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults?api-version=2022-07-01");
     assert_eq!(world.send("GET", &vault, None).status, 403);
 }
 
@@ -64,7 +65,8 @@ fn versions_are_checked_and_change_what_is_returned() {
     let unknown = format!("{bare}?api-version=2024-11-04");
     assert_eq!(code(&world.send("GET", &unknown, None)), "NoRegisteredProviderFound");
     let balancer = |model: &serde_json::Value| {
-        let properties = &model["properties"]["networkProfile"]["loadBalancerConfigurations"][0]["properties"];
+        let properties =
+            &model["properties"]["networkProfile"]["loadBalancerConfigurations"][0]["properties"];
         properties.as_object().unwrap().keys().next().unwrap().clone()
     };
     for (version, system, zones, frontends) in [
@@ -100,8 +102,9 @@ fn lists_come_in_pages() {
     let mut world = World::new();
     world.cloud = cloud;
     world.cloud.page_size = 3;
-    let mut next =
-        Some(format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/cloudServices?api-version=2022-04-04"));
+    let mut next = Some(format!(
+        "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Compute/cloudServices?api-version=2022-04-04"
+    ));
     let mut sizes = Vec::new();
     while let Some(path) = next {
         let reply = world.send("GET", &path, None);
@@ -132,7 +135,8 @@ fn vaults_are_resources_too() {
     assert_eq!(body["properties"]["vaultUri"], "https://shop-kv.vault.azure.cn/");
     let gone = world.send("GET", &format!("{}?api-version=2022-07-01", id.replace("shop-kv", "other")), None);
     assert_eq!((gone.status, code(&gone)), (404, "ResourceNotFound"));
-    let list = format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults?api-version=2022-07-01");
+    let list =
+        format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults?api-version=2022-07-01");
     assert_eq!(world.send("GET", &list, None).body.unwrap()["value"][0], body);
 }
 

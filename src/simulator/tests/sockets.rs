@@ -60,7 +60,9 @@ async fn a_renewal_through_the_proxy_ends_at_the_endpoint() {
     let reply = client.put(&url).bearer_auth(&token).json(&body).send().await.unwrap();
     assert_eq!(reply.status(), 200);
     let poll = reply.headers()["azure-asyncoperation"].to_str().unwrap().to_owned();
-    let status = async || -> Value { client.get(&poll).bearer_auth(&token).send().await.unwrap().json().await.unwrap() };
+    let status = async || -> Value {
+        client.get(&poll).bearer_auth(&token).send().await.unwrap().json().await.unwrap()
+    };
     assert_eq!(status().await["status"], "InProgress");
     simulator.with(certroll_simulator::cloud::Cloud::finish);
     assert_eq!(status().await["status"], "Succeeded");
@@ -73,12 +75,13 @@ async fn a_renewal_through_the_proxy_ends_at_the_endpoint() {
 /// The leaf that the shop's endpoint presents.
 async fn leaf(simulator: &Simulator) -> Option<Vec<u8>> {
     let address = simulator.endpoint_address(shop::SERVICE, shop::ENDPOINT).unwrap();
-    let config = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Anything))
-        .with_no_client_auth();
+    let config =
+        rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Anything))
+            .with_no_client_auth();
     let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
     let stream = tokio::net::TcpStream::connect(address).await.unwrap();
     let name = ServerName::try_from(shop::DNS_NAME).unwrap();
@@ -121,7 +124,9 @@ async fn a_cut_connection_gives_no_answer_and_a_delayed_one_waits_for_its_time()
     let token = token(&client).await;
     simulator.with(|cloud| cloud.fault(Fault::next(Call::GetCloudService, Effect::CutBefore)));
     assert!(client.get(&url).bearer_auth(&token).send().await.is_err());
-    simulator.with(|cloud| cloud.fault(Fault::next(Call::GetCloudService, Effect::Delay(Duration::from_secs(30)))));
+    simulator.with(|cloud| {
+        cloud.fault(Fault::next(Call::GetCloudService, Effect::Delay(Duration::from_secs(30))))
+    });
     let waiting = tokio::spawn(client.get(&url).bearer_auth(&token).send());
     while simulator.with(|cloud| cloud.ledger.count("GET", |_| true)) < 2 {
         tokio::task::yield_now().await;

@@ -114,7 +114,8 @@ impl World {
             ("ContosoIntermediate", &shop.stored_intermediate),
             ("ContosoRoot", &shop.stored_root),
         ] {
-            configuration = configuration.replace(&web.certificate(name).unwrap().thumbprint, &new.thumbprint);
+            configuration =
+                configuration.replace(&web.certificate(name).unwrap().thumbprint, &new.thumbprint);
         }
         let vault = self.cloud.vault(shop::VAULT).unwrap().resource_id();
         let urls = [&shop.stored_leaf, &shop.stored_intermediate, &shop.stored_root];
@@ -153,7 +154,11 @@ impl World {
     /// Thumbprints of the leaf on each instance.
     pub(crate) fn leaves(&self) -> Vec<String> {
         let service = self.cloud.service(shop::SERVICE).unwrap();
-        service.instances.iter().map(|one| one.holds.certificate("ShopTls").unwrap().thumbprint.clone()).collect()
+        service
+            .instances
+            .iter()
+            .map(|one| one.holds.certificate("ShopTls").unwrap().thumbprint.clone())
+            .collect()
     }
 }
 

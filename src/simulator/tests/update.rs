@@ -35,7 +35,10 @@ fn a_put_is_answered_as_recorded_and_done_only_when_its_operation_is() {
     assert_eq!(running.get("endTime"), None);
     let old = world.leaves();
     world.cloud.advance(Duration::from_millis(2100));
-    assert_eq!(world.states(), ["RoleStateStopping", "RoleStateStarted", "RoleStateStopping", "RoleStateStarted"]);
+    assert_eq!(
+        world.states(),
+        ["RoleStateStopping", "RoleStateStarted", "RoleStateStopping", "RoleStateStarted"]
+    );
     assert_eq!(world.leaves(), old);
     assert_eq!(world.get("/instanceView")["statuses"][2]["code"], "CurrentUpgradeDomain/0");
     world.cloud.finish();
@@ -59,13 +62,19 @@ fn an_endpoint_presents_what_the_instance_holds_while_the_walk_goes_on() {
     world.cloud.advance(Duration::from_millis(2100));
     for turn in 0..2 {
         assert_eq!(leaf_at(&world, turn).instance, "Web_IN_1");
-        assert_eq!(leaf_at(&world, turn).chain, [old.leaf.der.clone(), old.intermediate.certificate_der().to_vec()]);
+        assert_eq!(
+            leaf_at(&world, turn).chain,
+            [old.leaf.der.clone(), old.intermediate.certificate_der().to_vec()]
+        );
     }
     world.cloud.finish();
     for turn in 0..2 {
         let new = &world.shop;
         assert_eq!(leaf_at(&world, turn).instance, format!("Web_IN_{turn}"));
-        assert_eq!(leaf_at(&world, turn).chain, [new.leaf.der.clone(), new.intermediate.certificate_der().to_vec()]);
+        assert_eq!(
+            leaf_at(&world, turn).chain,
+            [new.leaf.der.clone(), new.intermediate.certificate_der().to_vec()]
+        );
     }
 }
 
