@@ -255,7 +255,7 @@ impl Faults {
         self.waiting.clear();
     }
 
-    /// How many strikes there have been and whether a fault still waits, fault by fault.
+    /// Every fault and how often it has struck.
     pub fn struck(&self) -> Vec<(Fault, u32)> {
         self.waiting.iter().map(|one| (one.fault.clone(), one.struck)).collect()
     }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use crate::clock::Pace;
 use crate::cloud::Cloud;
-use crate::entra::{Application, Entra};
+use crate::entra::{Application, Entra, Federation, ManagedIdentity};
 use crate::names::Names;
 use crate::pfx::{self, Contents, Lock};
 use crate::pki::Issued;
@@ -36,6 +36,14 @@ pub const CLIENT_ID: &str = "b3e8f1d4-6a27-4c95-8e10-2d7f9c5a4b18";
 pub const OBJECT_ID: &str = "e94c2a7b-1d58-4f36-a0b9-6c3e8d5f7a21";
 /// Its secret.
 pub const CLIENT_SECRET: &str = "simulated-client-secret";
+/// Client id of the machine's system-assigned managed identity.
+pub const IDENTITY_CLIENT_ID: &str = "4a9d2c6e-7b13-4e58-9f04-8c1b5d3e6a72";
+/// Its object id.
+pub const IDENTITY_OBJECT_ID: &str = "d27f5b81-3c6e-4a90-b1d8-5e9a7c4f2b36";
+/// Issuer of the federated tokens that the application trusts, as a cluster's.
+pub const FEDERATION_ISSUER: &str = "https://oidc.example/cluster";
+/// Subject of those tokens.
+pub const FEDERATION_SUBJECT: &str = "system:serviceaccount:ops:certroll";
 /// Characters on a line of a value that the command line tool encoded: it breaks base64 like mail does.
 const COLUMNS: usize = 76;
 
@@ -68,7 +76,8 @@ pub enum Data {
     Bare,
 }
 
-/// A cloud with one tenant, one application that may do everything, and nothing else.
+/// A cloud with one tenant, in it an application with a secret and a federation, and a managed identity. Both may do
+/// everything.
 pub fn cloud(names: Names, pace: Pace, now: Timestamp) -> Cloud {
     let entra = if names == Names::china() {
         Entra::china(TENANT)
@@ -85,12 +94,27 @@ pub fn cloud(names: Names, pace: Pace, now: Timestamp) -> Cloud {
         object_id: OBJECT_ID.to_owned(),
         secrets: vec![CLIENT_SECRET.to_owned()],
         certificates: Vec::new(),
-        federations: Vec::new(),
+        federations: vec![Federation {
+            issuer: FEDERATION_ISSUER.to_owned(),
+            subject: FEDERATION_SUBJECT.to_owned(),
+        }],
     });
+    cloud.entra.managed_identities.push(ManagedIdentity {
+        tenant: TENANT.to_owned(),
+        client_id: IDENTITY_CLIENT_ID.to_owned(),
+        object_id: IDENTITY_OBJECT_ID.to_owned(),
+        resource_id: None,
+    });
+    let audiences = cloud.names.resource_manager_audiences.iter().chain(&cloud.names.vault_audiences);
+    for audience in audiences.filter(|audience| !audience.ends_with('/')) {
+        if !cloud.entra.resources.contains(audience) {
+            cloud.entra.resources.push(audience.clone());
+        }
+    }
     cloud
 }
 
-/// Adds a vault that the application may read and write, in the scenario's group.
+/// Adds a vault that the application and the managed identity may read and write, in the scenario's group.
 pub fn vault<'a>(cloud: &'a mut Cloud, name: &str, location: &str) -> &'a mut Vault {
     let mut vault = Vault::new(name, &cloud.names.vault_suffix, TENANT);
     vault.login_host = cloud.names.login.first().cloned().unwrap_or_default();
@@ -98,7 +122,8 @@ pub fn vault<'a>(cloud: &'a mut Cloud, name: &str, location: &str) -> &'a mut Va
     vault.resource_group = RESOURCE_GROUP.to_owned();
     vault.location = location.to_owned();
     vault.enabled_for_deployment = true;
-    vault.access = Access::Rbac(BTreeMap::from([(OBJECT_ID.to_owned(), every_permission())]));
+    let may = |object_id: &str| (object_id.to_owned(), every_permission());
+    vault.access = Access::Rbac(BTreeMap::from([may(OBJECT_ID), may(IDENTITY_OBJECT_ID)]));
     cloud.vaults.push(vault);
     cloud.vaults.last_mut().expect("one was just added")
 }

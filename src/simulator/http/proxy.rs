@@ -63,7 +63,11 @@ async fn at_the_proxy(request: hyper::Request<Incoming>, shared: Arc<Shared>) ->
     if !shared.with(|cloud| cloud.admits(&host, port)) {
         return plain(StatusCode::BAD_GATEWAY);
     }
+    let Ok(permit) = shared.connections.clone().try_acquire_owned() else {
+        return plain(StatusCode::SERVICE_UNAVAILABLE);
+    };
     tokio::spawn(async move {
+        let _permit = permit;
         let ended = shared.clone();
         tokio::select! {
             result = tunnel(request, host, shared) => {
