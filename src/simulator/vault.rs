@@ -1,12 +1,40 @@
-//! Key Vault's data plane and what the deployment service reads out of a vault.
+//! Key Vault's data plane, and what the deployment service reads out of a vault.
+//!
+//! One [`Vault`] is one plain value: tests fill it directly ([`Vault::create_certificate_version`],
+//! [`Vault::set_secret`]) and clients reach it through [`Vault::answer`]. Tokens are judged by
+//! [`Entra`].
+
+mod certificates;
+mod deployment;
+mod fields;
+mod import;
+mod json_secret;
+mod material;
+mod paging;
+mod refusal;
+mod secrets;
+mod store;
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use jiff::Timestamp;
+use uuid::Uuid;
 
-use crate::entra::Entra;
+use crate::entra::{Caller, Entra};
 use crate::message::{Reply, Request};
-use crate::pki::Issued;
+pub use deployment::{DeploymentRefusal, DeploymentSecret};
+pub use json_secret::JsonSecret;
+pub use material::{Material, PEM_FILE, PKCS12};
+use refusal::bad_parameter;
+use store::Object;
+
+/// Longest name of an object.
+const MAX_NAME: usize = 127;
+/// Versions of the data plane that the public clouds take.
+const PUBLIC_VERSIONS: &[&str] = &["7.0", "7.1", "7.2", "7.3", "7.4", "7.5", "7.6", "2025-07-01"];
+/// What China takes for certain; which newer ones answer there is not published.
+const CHINA_VERSIONS: &[&str] = &["7.0", "7.1", "7.2", "7.3", "7.4"];
 
 /// One vault.
 #[derive(Clone, Debug)]
@@ -33,23 +61,26 @@ pub struct Vault {
     pub firewall_closed: bool,
     /// Accepted api-versions.
     pub api_versions: Vec<String>,
-    /// What Microsoft's documents leave open, and faults.
+    /// Points that Microsoft's documents leave open, and limits.
     pub behaviour: Behaviour,
+    objects: BTreeMap<String, Object>,
+    /// The window of the limit that is running, and the requests in it.
+    window: Option<(i64, u32)>,
 }
 
 /// Points on which documents are silent or disagree: tests run with each value.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behaviour {
     /// Form of the 401 challenge.
     pub challenge: Challenge,
     /// How the last page says that it is the last.
     pub last_page: LastPage,
-    /// Whether values outside their validity can be read.
+    /// Whether secrets outside their validity can be read.
     pub out_of_validity: Reading,
     /// Whether a disabled certificate version can be read (a disabled secret cannot).
     pub disabled_certificate: Reading,
-    /// Whether Compute reads a PFX that is encrypted with AES.
-    pub deploys_aes_pfx: bool,
+    /// Whether Compute reads a PFX that is encrypted with AES; the documents of classic Cloud Services say no.
+    pub aes_pfx: Reading,
     /// Limit of requests, if any.
     pub throttle: Option<Throttle>,
 }
@@ -77,12 +108,11 @@ pub enum LastPage {
 }
 
 /// Whether something can be read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reading {
-    /// 200.
-    #[default]
+    /// It is.
     Allowed,
-    /// 403.
+    /// It is not.
     Refused,
 }
 
@@ -91,18 +121,18 @@ pub enum Reading {
 pub struct Throttle {
     /// Requests that are answered in each window.
     pub requests: u32,
-    /// Length of the window in seconds.
+    /// Length of the window in seconds; Key Vault's is 10.
     pub window: i64,
-    /// Seconds in `Retry-After`; `None` sends no such header.
+    /// Seconds in `Retry-After`; `None` sends no such header, as the one published 429 has none.
     pub retry_after: Option<u32>,
 }
 
-/// Who may do what in a vault.
+/// Who may do what in a vault: permissions by the caller's object id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Role assignments, by the caller's object id.
+    /// Role assignments.
     Rbac(BTreeMap<String, Vec<Permission>>),
-    /// Access policies, by the caller's object id.
+    /// Access policies.
     Policies(BTreeMap<String, Vec<Permission>>),
 }
 
@@ -130,63 +160,82 @@ pub enum Permission {
 pub enum Kind {
     /// A certificate, with its key and its secret.
     Certificate,
-    /// A plain secret.
+    /// A secret, plain or a certificate's.
     Secret,
 }
 
-/// What Compute gets when it fetches a certificateUrl.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeploymentSecret {
-    /// The certificate that goes onto the machines.
-    pub leaf_der: Vec<u8>,
-    /// Its thumbprint.
-    pub thumbprint: String,
-    /// Other certificates of the same secret.
-    pub chain: Vec<Vec<u8>>,
-    /// Its key, PKCS#8 in DER.
-    pub key_pkcs8: Option<Vec<u8>>,
-    /// Whether `data` held a plain certificate instead of a PFX.
-    pub bare_certificate: bool,
+impl Permission {
+    /// What a watcher that reads values needs.
+    pub const READ: [Self; 4] =
+        [Self::CertificatesGet, Self::CertificatesList, Self::SecretsGet, Self::SecretsList];
+    /// What the role "Key Vault Reader" gives of these: metadata, no values.
+    pub const READ_METADATA: [Self; 3] = [Self::CertificatesGet, Self::CertificatesList, Self::SecretsList];
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::CertificatesGet,
+        Self::CertificatesList,
+        Self::CertificatesImport,
+        Self::CertificatesUpdate,
+        Self::SecretsGet,
+        Self::SecretsList,
+        Self::SecretsSet,
+    ];
 }
 
-/// Compute's error for a certificateUrl.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeploymentRefusal {
-    /// Error code.
-    pub code: String,
-    /// Message, word for word.
-    pub message: String,
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            challenge: Challenge::default(),
+            last_page: LastPage::default(),
+            out_of_validity: Reading::Allowed,
+            disabled_certificate: Reading::Refused,
+            aes_pfx: Reading::Allowed,
+            throttle: None,
+        }
+    }
 }
 
 impl Vault {
-    /// An empty vault that lets nobody in: [`Access::Rbac`] without assignments.
+    /// An empty vault that lets nobody in: [`Access::Rbac`] without assignments. Login host, region and api-versions
+    /// follow the DNS suffix.
     pub fn new(name: &str, dns_suffix: &str, tenant: &str) -> Self {
+        let (login_host, location, versions) = match dns_suffix {
+            "vault.azure.cn" => ("login.partner.microsoftonline.cn", "chinaeast2", CHINA_VERSIONS),
+            "vault.usgovcloudapi.net" => ("login.microsoftonline.us", "usgovvirginia", PUBLIC_VERSIONS),
+            _ => ("login.microsoftonline.com", "westeurope", PUBLIC_VERSIONS),
+        };
         Self {
             name: name.to_owned(),
             dns_suffix: dns_suffix.to_owned(),
-            login_host: String::new(),
+            login_host: login_host.to_owned(),
             tenant: tenant.to_owned(),
-            subscription: String::new(),
-            resource_group: String::new(),
-            location: String::new(),
+            subscription: "00000000-0000-4000-8000-000000000001".to_owned(),
+            resource_group: "shop".to_owned(),
+            location: location.to_owned(),
             enabled_for_deployment: true,
             access: Access::Rbac(BTreeMap::new()),
             firewall_closed: false,
-            api_versions: Vec::new(),
-            behaviour: Behaviour {
-                challenge: Challenge::default(),
-                last_page: LastPage::default(),
-                out_of_validity: Reading::default(),
-                disabled_certificate: Reading::default(),
-                deploys_aes_pfx: true,
-                throttle: None,
-            },
+            api_versions: versions.iter().map(|&version| version.to_owned()).collect(),
+            behaviour: Behaviour::default(),
+            objects: BTreeMap::new(),
+            window: None,
         }
+    }
+
+    /// Lets a caller do these things besides those that it may do already.
+    pub fn grant(&mut self, object_id: &str, permissions: &[Permission]) {
+        let (Access::Rbac(grants) | Access::Policies(grants)) = &mut self.access;
+        grants.entry(object_id.to_owned()).or_default().extend_from_slice(permissions);
     }
 
     /// Its host, such as `shop-kv.vault.azure.cn`.
     pub fn host(&self) -> String {
         format!("{}.{}", self.name, self.dns_suffix)
+    }
+
+    /// The resource that tokens for it are issued for, such as `https://vault.azure.cn`.
+    pub fn resource(&self) -> String {
+        format!("https://{}", self.dns_suffix)
     }
 
     /// Its Resource Manager id.
@@ -199,53 +248,181 @@ impl Vault {
 
     /// Answers a data-plane request.
     pub fn answer(&mut self, request: &Request, entra: &Entra, now: Timestamp) -> Reply {
-        let _ = (request, entra, now);
-        Reply::empty(404)
+        let reply = self.admitted(request, entra, now).and_then(|caller| self.routed(request, &caller, now));
+        reply
+            .unwrap_or_else(|refusal| refusal)
+            .with_header("x-ms-keyvault-region", self.location.clone())
+            .with_header(
+                "x-ms-keyvault-network-info",
+                "conn_type=Ipv4;addr=203.0.113.7;act_addr_fam=InterNetwork;",
+            )
+            .with_header("x-ms-request-id", Uuid::new_v4().to_string())
     }
 
-    /// What Compute reads at `name` and `version`; `url` is for the messages.
-    pub fn deployment_secret(
-        &self,
-        url: &str,
-        name: &str,
-        version: &str,
-        bare_certificate_accepted: bool,
-        now: Timestamp,
-    ) -> Result<DeploymentSecret, DeploymentRefusal> {
-        let _ = (url, name, version, bare_certificate_accepted, now);
-        Err(DeploymentRefusal { code: String::new(), message: String::new() })
+    /// What every request has to pass: token, limit, firewall, api-version.
+    fn admitted(&mut self, request: &Request, entra: &Entra, now: Timestamp) -> Result<Caller, Reply> {
+        let caller = entra
+            .authenticate(request, &[self.resource()], now)
+            .map_err(|fault| self.unauthorized(fault, now))?;
+        if !caller.tenant.eq_ignore_ascii_case(&self.tenant) {
+            return Err(self.wrong_tenant(&caller));
+        }
+        self.count(now)?;
+        if self.firewall_closed {
+            return Err(self.outside_firewall(&caller));
+        }
+        let Some(version) = request.query("api-version") else {
+            return Err(bad_parameter("api-version must be specified"));
+        };
+        if !self.api_versions.contains(&version) {
+            return Err(bad_parameter(&format!("The specified api-version {version} is not supported.")));
+        }
+        if request.method == "GET" && !request.body.is_empty() {
+            return Err(bad_parameter("A GET request must not have a body."));
+        }
+        Ok(caller)
     }
 
-    /// A new version of a certificate; the version's id.
-    pub fn create_certificate_version(&mut self, name: &str, issued: &Issued, now: Timestamp) -> String {
-        let _ = (name, issued, now);
-        String::new()
+    fn count(&mut self, now: Timestamp) -> Result<(), Reply> {
+        let Some(throttle) = self.behaviour.throttle else { return Ok(()) };
+        let current = now.as_second().div_euclid(throttle.window.max(1));
+        let used = self.window.filter(|(window, _)| *window == current).map_or(0, |(_, used)| used);
+        if used >= throttle.requests {
+            return Err(refusal::throttled(&throttle));
+        }
+        self.window = Some((current, used + 1));
+        Ok(())
     }
 
-    /// A new version of a secret; the version's id.
-    pub fn set_secret(
-        &mut self,
-        name: &str,
-        value: &str,
-        content_type: Option<&str>,
-        now: Timestamp,
-    ) -> String {
-        let _ = (name, value, content_type, now);
-        String::new()
+    fn routed(&mut self, request: &Request, caller: &Caller, now: Timestamp) -> Result<Reply, Reply> {
+        let segments = request.segments();
+        let mut path: Vec<&str> = segments.iter().map(String::as_str).collect();
+        let collection = path.first().map(|first| first.to_ascii_lowercase()).unwrap_or_default();
+        let kind = match collection.as_str() {
+            "certificates" => Kind::Certificate,
+            "secrets" => Kind::Secret,
+            _ => return Err(no_such_path()),
+        };
+        path.remove(0);
+        if let Some(name) = path.first() {
+            check_name(name)?;
+        }
+        let object_path = path.first().map(|name| format!("/{collection}/{name}")).unwrap_or_default();
+        let permit = |permission: Permission| {
+            if self.permits(caller, permission) {
+                Ok(())
+            } else {
+                Err(self.not_permitted(caller, permission, &object_path))
+            }
+        };
+        match kind {
+            Kind::Certificate => match (request.method.as_str(), path.as_slice()) {
+                ("GET", []) => {
+                    permit(Permission::CertificatesList)?;
+                    self.list_certificates(request)
+                }
+                ("GET", [name, "versions"]) => {
+                    permit(Permission::CertificatesList)?;
+                    self.list_certificate_versions(request, name)
+                }
+                ("GET", [name, "policy"]) => {
+                    permit(Permission::CertificatesGet)?;
+                    self.get_certificate_policy(name)
+                }
+                ("GET", [name, "pending"]) => {
+                    permit(Permission::CertificatesGet)?;
+                    Err(Reply::error(
+                        404,
+                        "PendingCertificateNotFound",
+                        &format!(
+                            "A pending certificate with (name/id) {name} was not found in this key vault."
+                        ),
+                    ))
+                }
+                ("GET", [name] | [name, _]) => {
+                    permit(Permission::CertificatesGet)?;
+                    self.get_certificate(name, path.get(1).copied())
+                }
+                ("POST", [name, "import"]) => {
+                    permit(Permission::CertificatesImport)?;
+                    self.import_certificate(request, name, now)
+                }
+                ("PATCH", [name] | [name, _]) => {
+                    permit(Permission::CertificatesUpdate)?;
+                    self.patch_certificate(request, name, path.get(1).copied(), now)
+                }
+                (_, [] | [_] | [_, _]) => Err(no_such_method(&request.method)),
+                _ => Err(no_such_path()),
+            },
+            Kind::Secret => match (request.method.as_str(), path.as_slice()) {
+                ("GET", []) => {
+                    permit(Permission::SecretsList)?;
+                    self.list_secrets(request)
+                }
+                ("GET", [name, "versions"]) => {
+                    permit(Permission::SecretsList)?;
+                    self.list_secret_versions(request, name)
+                }
+                ("GET", [name] | [name, _]) => {
+                    permit(Permission::SecretsGet)?;
+                    self.get_secret(name, path.get(1).copied(), now)
+                }
+                ("PUT", [name]) => {
+                    permit(Permission::SecretsSet)?;
+                    self.put_secret(request, name, now)
+                }
+                ("PATCH", [name] | [name, _]) => {
+                    permit(Permission::SecretsSet)?;
+                    self.patch_secret(request, name, path.get(1).copied(), now)
+                }
+                (_, [] | [_] | [_, _]) => Err(no_such_method(&request.method)),
+                _ => Err(no_such_path()),
+            },
+        }
     }
 
-    /// Enables or disables a version.
-    pub fn set_enabled(&mut self, kind: Kind, name: &str, version: &str, enabled: bool, now: Timestamp) {
-        let _ = (kind, name, version, enabled, now);
+    fn permits(&self, caller: &Caller, permission: Permission) -> bool {
+        let (Access::Rbac(grants) | Access::Policies(grants)) = &self.access;
+        grants
+            .iter()
+            .any(|(id, granted)| id.eq_ignore_ascii_case(&caller.object_id) && granted.contains(&permission))
     }
 
-    /// Deletes an object softly.
-    pub fn delete(&mut self, kind: Kind, name: &str, now: Timestamp) {
-        let _ = (kind, name, now);
-    }
-
-    /// The secret identifier of a version: what goes into a certificateUrl.
-    pub fn secret_url(&self, name: &str, version: &str) -> String {
-        format!("https://{}/secrets/{name}/{version}", self.host())
+    /// Objects of a kind that were not deleted, behind the window's marker, by name.
+    fn objects_after(&self, kind: Kind, window: &paging::Window) -> impl Iterator<Item = (&String, &Object)> {
+        let from = window.after.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        self.objects
+            .range::<String, _>((from, Bound::Unbounded))
+            .filter(move |(_, object)| !object.deleted && object.is(kind))
     }
 }
+
+impl Kind {
+    /// The word for it in messages.
+    fn noun(self) -> &'static str {
+        match self {
+            Self::Certificate => "certificate",
+            Self::Secret => "secret",
+        }
+    }
+}
+
+fn check_name(name: &str) -> Result<(), Reply> {
+    let well_formed = (1..=MAX_NAME).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    if well_formed {
+        return Ok(());
+    }
+    Err(bad_parameter(&format!("The request URI contains an invalid name: {name}")))
+}
+
+fn no_such_path() -> Reply {
+    Reply::error(404, "ResourceNotFound", "The requested resource was not found.")
+}
+
+fn no_such_method(method: &str) -> Reply {
+    Reply::error(405, "MethodNotAllowed", &format!("The requested operation {method} is not allowed here."))
+}
+
+#[cfg(test)]
+mod tests;
