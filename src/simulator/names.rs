@@ -31,7 +31,7 @@ impl Names {
     /// Azure operated by 21Vianet, with both of its login hosts.
     pub fn china() -> Self {
         Self::custom(
-            &["login.chinacloudapi.cn", "login.partner.microsoftonline.cn"],
+            &["login.partner.microsoftonline.cn", "login.chinacloudapi.cn"],
             "management.chinacloudapi.cn",
             &["https://management.chinacloudapi.cn", "https://management.core.chinacloudapi.cn"],
             "vault.azure.cn",

@@ -5,13 +5,9 @@ pub mod fleet;
 pub mod plan;
 pub mod shop;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use jiff::Timestamp;
-use serde_json::json;
 
 use crate::clock::Pace;
 use crate::cloud::Cloud;
@@ -20,7 +16,7 @@ use crate::names::Names;
 use crate::pfx::{self, Contents, Lock};
 use crate::pki::Issued;
 use crate::service::instance::Delivered;
-use crate::vault::{Access, Kind, Permission, Vault};
+use crate::vault::{JsonSecret, Kind, Permission, Vault};
 
 pub use plan::ServicePlan;
 
@@ -44,8 +40,6 @@ pub const IDENTITY_OBJECT_ID: &str = "d27f5b81-3c6e-4a90-b1d8-5e9a7c4f2b36";
 pub const FEDERATION_ISSUER: &str = "https://oidc.example/cluster";
 /// Subject of those tokens.
 pub const FEDERATION_SUBJECT: &str = "system:serviceaccount:ops:certroll";
-/// Characters on a line of a value that the command line tool encoded: it breaks base64 like mail does.
-const COLUMNS: usize = 76;
 
 /// A version of a vault object that holds a certificate.
 #[derive(Clone, Debug)]
@@ -117,13 +111,15 @@ pub fn cloud(names: Names, pace: Pace, now: Timestamp) -> Cloud {
 /// Adds a vault that the application and the managed identity may read and write, in the scenario's group.
 pub fn vault<'a>(cloud: &'a mut Cloud, name: &str, location: &str) -> &'a mut Vault {
     let mut vault = Vault::new(name, &cloud.names.vault_suffix, TENANT);
+    // A made-up suffix tells the vault nothing of its cloud.
     vault.login_host = cloud.names.login.first().cloned().unwrap_or_default();
     vault.subscription = SUBSCRIPTION.to_owned();
     vault.resource_group = RESOURCE_GROUP.to_owned();
     vault.location = location.to_owned();
     vault.enabled_for_deployment = true;
-    let may = |object_id: &str| (object_id.to_owned(), every_permission());
-    vault.access = Access::Rbac(BTreeMap::from([may(OBJECT_ID), may(IDENTITY_OBJECT_ID)]));
+    for object_id in [OBJECT_ID, IDENTITY_OBJECT_ID] {
+        vault.grant(object_id, &every_permission());
+    }
     cloud.vaults.push(vault);
     cloud.vaults.last_mut().expect("one was just added")
 }
@@ -171,11 +167,11 @@ pub fn json_secret(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued, 
         }
         Data::Bare => issued.der.clone(),
     };
-    let body = json!({ "data": STANDARD.encode(bytes), "dataType": "pfx", "password": "" }).to_string();
-    let value = wrapped(&STANDARD.encode(body));
+    let value = JsonSecret::new(&bytes, "").az_value();
     let now = cloud.now();
     let vault = cloud.vault_mut(vault).expect("the vault exists");
     let version = vault.set_secret(name, &value, None, now);
+    vault.set_tag(Kind::Secret, name, &version, ("file-encoding", "base64"), now);
     let key = (data == Data::Key).then(|| issued.key_pkcs8.clone());
     stored(vault, Kind::Secret, name, version, issued, key)
 }
@@ -199,16 +195,4 @@ fn stored(
         thumbprint,
         delivered: Arc::new(delivered),
     }
-}
-
-fn wrapped(text: &str) -> String {
-    let mut lines = String::with_capacity(text.len() + text.len() / COLUMNS + 1);
-    for (index, character) in text.chars().enumerate() {
-        if index > 0 && index % COLUMNS == 0 {
-            lines.push('\n');
-        }
-        lines.push(character);
-    }
-    lines.push('\n');
-    lines
 }

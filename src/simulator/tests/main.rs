@@ -5,6 +5,7 @@ mod faults;
 mod manual;
 mod put;
 mod resource_manager;
+mod scale;
 mod sockets;
 mod support;
 mod update;

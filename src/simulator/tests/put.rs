@@ -8,7 +8,6 @@ use certroll_simulator::switches::{
     ManualOperation, MissingThumbprints, OsProfileOmitted, PutWhileUpdating, SecretErrors, Switches,
     TagsOmitted,
 };
-use certroll_simulator::vault::Kind;
 use serde_json::{Value, json};
 
 use crate::support::{World, code, message};
@@ -182,8 +181,7 @@ fn vaults_and_secrets_that_cannot_be_used_are_refused() {
         ),
         (
             |world| {
-                let now = world.cloud.now();
-                world.cloud.vault_mut("shop-kv").unwrap().delete(Kind::Certificate, shop::LEAF, now);
+                world.cloud.vault_mut("shop-kv").unwrap().delete(shop::LEAF);
             },
             "KeyVaultSecretDoesNotExist",
             "shop-tls",
@@ -192,8 +190,8 @@ fn vaults_and_secrets_that_cannot_be_used_are_refused() {
             |world| {
                 let now = world.cloud.now();
                 let kv = world.cloud.vault_mut("shop-kv").unwrap();
-                let version = kv.set_secret(shop::LEAF, "bm8ganNvbg==", None, now);
-                let url = kv.secret_url(shop::LEAF, &version);
+                let version = kv.set_secret("not-json", "bm8ganNvbg==", None, now);
+                let url = kv.secret_url("not-json", &version);
                 world.shop.stored_leaf.url = url;
             },
             "CertificateImproperlyFormatted",

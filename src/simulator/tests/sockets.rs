@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use certroll_simulator::Simulator;
 use certroll_simulator::call::Call;
+use certroll_simulator::clock::Pace;
 use certroll_simulator::faults::{Effect, Fault};
 use certroll_simulator::scenario::{CLIENT_ID, CLIENT_SECRET, TENANT, shop};
 use rustls_pki_types::pem::PemObject;
@@ -89,6 +90,53 @@ async fn leaf(simulator: &Simulator) -> Option<Vec<u8>> {
     let leaf = tls.get_ref().1.peer_certificates()?.first()?.to_vec();
     let _ = tls.shutdown().await;
     Some(leaf)
+}
+
+#[tokio::test]
+async fn a_vault_is_read_with_the_machines_identity_and_nothing_secret_is_kept() {
+    let simulator = Simulator::start(World::new().cloud).await.unwrap();
+    let client = client(&simulator);
+    let own = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let url = format!(
+        "{}?api-version=2018-02-01&resource=https://vault.azure.cn",
+        simulator.managed_identity_url()
+    );
+    let reply: Value = own.get(url).header("metadata", "true").send().await.unwrap().json().await.unwrap();
+    let token = reply["access_token"].as_str().unwrap();
+    let url = "https://shop-kv.vault.azure.cn/secrets/contoso-root?api-version=7.4";
+    assert_eq!(client.get(url).send().await.unwrap().status(), 401);
+    let secret: Value = client.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    let value = secret["value"].as_str().unwrap();
+    let text = simulator.ledger().to_ndjson();
+    assert!(!text.contains(value.lines().next().unwrap()) && !text.contains(token));
+    assert_eq!(simulator.ledger().count("GET", |path| path == "/secrets/contoso-root"), 2);
+}
+
+#[tokio::test]
+async fn an_automatic_pace_needs_nobody_to_step() {
+    let mut world = World::new();
+    world.renew();
+    let body = world.update_body();
+    let (mut cloud, shop) = shop::shop(Pace::Automatic, jiff::Timestamp::now());
+    // The same world with a clock that runs: certificates are another set, so the vaults' come along.
+    cloud.vaults = world.cloud.vaults.clone();
+    cloud.durations.operation = Duration::from_millis(3);
+    cloud.durations.update_domain = Duration::from_millis(2);
+    drop(shop);
+    let url = format!("https://management.chinacloudapi.cn{}", world.path(""));
+    let simulator = Simulator::start(cloud).await.unwrap();
+    let client = client(&simulator);
+    let token = token(&client).await;
+    let reply = client.put(&url).bearer_auth(&token).json(&body).send().await.unwrap();
+    let poll = reply.headers()["azure-asyncoperation"].to_str().unwrap().to_owned();
+    loop {
+        let state: Value = client.get(&poll).bearer_auth(&token).send().await.unwrap().json().await.unwrap();
+        match state["status"].as_str().unwrap() {
+            "InProgress" => tokio::task::yield_now().await,
+            status => break assert_eq!(status, "Succeeded"),
+        }
+    }
+    assert_eq!(leaf(&simulator).await.unwrap(), world.shop.leaf.der);
 }
 
 #[tokio::test]
