@@ -323,3 +323,53 @@ fn alternative_name(name: &str) -> SanType {
         Err(_) => SanType::DnsName(name.try_into().expect("a DNS name is ASCII")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use x509_parser::parse_x509_certificate;
+
+    const NOW: Timestamp = Timestamp::constant(1_795_392_000, 0);
+
+    #[test]
+    fn each_certificate_is_signed_by_the_next() {
+        let root = Authority::root("Test Root", NOW);
+        let intermediate = root.intermediate("Test CA", NOW);
+        assert_eq!(intermediate.chain(), [intermediate.certificate_der(), root.certificate_der()]);
+        for key in [KeyKind::Ec256, KeyKind::Rsa2048] {
+            let chain = intermediate.issue(&LeafRequest::server("a.example.test", NOW).key(key)).full_chain();
+            assert_eq!(chain.len(), 3);
+            for (position, der) in chain.iter().enumerate() {
+                let (_, certificate) = parse_x509_certificate(der).unwrap();
+                let (_, issuer) = parse_x509_certificate(chain.get(position + 1).unwrap_or(der)).unwrap();
+                certificate.verify_signature(Some(issuer.public_key())).unwrap();
+                assert_eq!(certificate.issuer(), issuer.subject());
+                assert_eq!(certificate.is_ca(), position > 0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_leaf_is_as_requested() {
+        let end = NOW + SignedDuration::from_hours(1);
+        let request = LeafRequest::server("a.example.test", NOW)
+            .dns_names(&["b.example.test", "127.0.0.1"])
+            .valid(NOW, end)
+            .without_server_auth();
+        let issued = request.self_signed();
+        let (_, certificate) = parse_x509_certificate(&issued.der).unwrap();
+        assert_eq!(certificate.subject().to_string(), "CN=a.example.test");
+        let names = certificate.subject_alternative_name().unwrap().unwrap();
+        assert_eq!(names.value.general_names.len(), 2);
+        assert_eq!(certificate.validity().not_before.timestamp(), NOW.as_second());
+        assert_eq!(certificate.validity().not_after.timestamp(), end.as_second());
+        assert!(certificate.extended_key_usage().unwrap().is_none());
+        assert!(issued.chain.is_empty());
+        assert_ne!(request.self_signed().thumbprint(), issued.thumbprint());
+    }
+
+    #[test]
+    fn a_thumbprint_is_40_upper_case_digits() {
+        assert_eq!(thumbprint(b""), "DA39A3EE5E6B4B0D3255BFEF95601890AFD80709");
+    }
+}

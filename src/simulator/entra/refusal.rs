@@ -1,4 +1,5 @@
 //! Errors as Entra words them. Clients may go by `error`, `error_codes` and the status; the text is for people.
+//! For rarer faults the pairing of status and code follows reports, not documents.
 
 use jiff::Timestamp;
 use serde_json::json;

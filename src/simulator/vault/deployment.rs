@@ -86,7 +86,7 @@ impl Vault {
         })?;
         let is_pfx = secret.content_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case(PKCS12));
         if is_pfx {
-            return self.from_data(&bytes, "", Data::PfxOnly).ok_or_else(|| bad_data(url));
+            return self.deployable(&bytes, "", Data::PfxOnly).ok_or_else(|| bad_data(url));
         }
         let json: Value = serde_json::from_slice(&bytes).ok().filter(Value::is_object).ok_or_else(|| {
             refusal(
@@ -104,11 +104,11 @@ impl Vault {
             .filter(|_| is_pfx)
             .and_then(decoded)
             .zip(password)
-            .and_then(|(data, password)| self.from_data(&data, password, accepted))
+            .and_then(|(data, password)| self.deployable(&data, password, accepted))
             .ok_or_else(|| bad_data(url))
     }
 
-    fn from_data(&self, data: &[u8], password: &str, accepted: Data) -> Option<DeploymentSecret> {
+    fn deployable(&self, data: &[u8], password: &str, accepted: Data) -> Option<DeploymentSecret> {
         if accepted == Data::PfxOrCertificate
             && let Some(leaf_der) = bare_certificate(data)
         {

@@ -62,7 +62,8 @@ impl Vault {
     /// 401 with the challenge that tells a client whom to ask for a token, and for what.
     pub(super) fn unauthorized(&self, fault: TokenFault, now: Timestamp) -> Reply {
         let resource = self.resource();
-        // Published: 10000 and 10022. The number for an expired token is not, so no client may lean on it.
+        // Documented is that the message begins with AKV100 and two digits, not which number means what: no client
+        // may lean on it.
         let message = match fault {
             TokenFault::Missing => "AKV10000: Request is missing a Bearer or PoP token.".to_owned(),
             TokenFault::Malformed => {
