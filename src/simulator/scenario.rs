@@ -16,7 +16,7 @@ use crate::names::Names;
 use crate::pfx::{self, Contents, Lock};
 use crate::pki::Issued;
 use crate::service::instance::Delivered;
-use crate::vault::{JsonSecret, Kind, Permission, Vault};
+use crate::vault::{JsonSecret, Kind, Material, Permission, Vault};
 
 pub use plan::ServicePlan;
 
@@ -142,9 +142,23 @@ pub fn every_permission() -> Vec<Permission> {
 /// # Panics
 /// If there is no such vault.
 pub fn certificate(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued) -> Stored {
+    certificate_of(cloud, vault, name, issued, &Material::pkcs12(issued))
+}
+
+/// The same with what the vault keeps of it made before: for many versions of one certificate, or in another form.
+///
+/// # Panics
+/// If there is no such vault.
+pub fn certificate_of(
+    cloud: &mut Cloud,
+    vault: &str,
+    name: &str,
+    issued: &Issued,
+    material: &Material,
+) -> Stored {
     let now = cloud.now();
     let vault = cloud.vault_mut(vault).expect("the vault exists");
-    let version = vault.create_certificate_version(name, issued, now);
+    let version = vault.create_certificate_version(name, material, now);
     stored(vault, Kind::Certificate, name, version, issued, Some(issued.key_pkcs8.clone()))
 }
 

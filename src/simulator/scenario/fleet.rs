@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 
-use super::{ServicePlan, Stored, certificate, cloud, vault};
+use super::{ServicePlan, Stored, certificate_of, cloud, vault};
 use crate::clock::Pace;
 use crate::cloud::Cloud;
 use crate::names::Names;
-use crate::pki::{Authority, LeafRequest};
+use crate::pki::{Authority, Issued, LeafRequest};
+use crate::vault::Material;
 
 /// Vault.
 pub const VAULT: &str = "fleet-kv";
@@ -25,10 +26,19 @@ pub fn fleet(
     let mut cloud = cloud(Names::china(), pace, now);
     vault(&mut cloud, VAULT, LOCATION);
     let issuer = Authority::root("Contoso Fleet", now);
-    let stored: Vec<Stored> = (0..certificates)
+    // Locking a PFX takes milliseconds, so only certificates that a service uses are all different.
+    let distinct = services.clamp(1, certificates.max(1));
+    let made: Vec<(Issued, Material)> = (0..distinct.min(certificates))
         .map(|number| {
             let issued = issuer.issue(&LeafRequest::server(&format!("svc-{number:04}.contoso.com"), now));
-            certificate(&mut cloud, VAULT, &format!("tls-{number:04}"), &issued)
+            let material = Material::pkcs12(&issued);
+            (issued, material)
+        })
+        .collect();
+    let stored: Vec<Stored> = (0..certificates)
+        .map(|number| {
+            let (issued, material) = &made[number % distinct];
+            certificate_of(&mut cloud, VAULT, &format!("tls-{number:04}"), issued, material)
         })
         .collect();
     for number in 0..secrets {

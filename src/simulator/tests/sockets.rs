@@ -173,7 +173,7 @@ async fn a_cut_connection_gives_no_answer_and_a_delayed_one_waits_for_its_time()
     simulator.with(|cloud| cloud.fault(Fault::next(Call::GetCloudService, Effect::CutBefore)));
     assert!(client.get(&url).bearer_auth(&token).send().await.is_err());
     simulator.with(|cloud| {
-        cloud.fault(Fault::next(Call::GetCloudService, Effect::Delay(Duration::from_secs(30))))
+        cloud.fault(Fault::next(Call::GetCloudService, Effect::Delay(Duration::from_secs(30))));
     });
     let waiting = tokio::spawn(client.get(&url).bearer_auth(&token).send());
     while simulator.with(|cloud| cloud.ledger.count("GET", |_| true)) < 2 {
