@@ -28,6 +28,8 @@ use crate::vault::Vault;
 pub const API_VERSIONS: [&str; 4] = ["2020-10-01-preview", "2022-04-04", "2022-09-04", "2024-11-04"];
 /// Services on a page of a list. No page size is documented; tests set a small one.
 const DEFAULT_PAGE_SIZE: usize = 50;
+/// Noted hosts that were not let through: one is enough for a test to fail.
+const MAX_REFUSED: usize = 1000;
 /// Status in the ledger for an exchange that was cut before anything was done: nobody answered.
 const UNANSWERED: u16 = 504;
 
@@ -198,9 +200,16 @@ impl Cloud {
                 None => false,
             };
         if !known {
-            self.refused_connects.push(format!("{host}:{port}"));
+            self.refuse_connect(format!("{host}:{port}"));
         }
         known
+    }
+
+    /// Notes a host that is not let through.
+    pub(crate) fn refuse_connect(&mut self, host: String) {
+        if self.refused_connects.len() < MAX_REFUSED {
+            self.refused_connects.push(host);
+        }
     }
 
     /// Answers a request at the simulated time.

@@ -279,6 +279,9 @@ impl Service {
 
     /// Ends an operation that would never end by itself.
     pub(crate) fn end_operation(&mut self, now: Timestamp, end: End) -> Option<Ended> {
+        if self.running.is_none() {
+            self.running = self.pending.take().and_then(|pending| pending.waits);
+        }
         self.events.retain(|event| !matches!(event.what, What::Ended(_)));
         self.happened(now, What::Ended(end))
     }

@@ -146,6 +146,20 @@ switches! {
         /// Stays.
         LeavesLastModified
     }
+    /// `lastModifiedAt` after a start, stop, restart or walk.
+    actions: Actions {
+        /// Stays.
+        LeaveLastModified,
+        /// Moves.
+        MoveLastModified
+    }
+    /// `CurrentUpgradeDomain` in the instance view while an update domain is walked.
+    upgrade_domain_shown: UpgradeDomainShown {
+        /// Its number.
+        Number,
+        /// -1, as when nothing is walked.
+        Never
+    }
     /// What a change of certificates alone does to the instances.
     certificate_change: CertificateChange {
         /// Stops and starts them, one update domain after another.

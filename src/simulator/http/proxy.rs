@@ -117,7 +117,7 @@ async fn exchange(
 async fn metadata(request: hyper::Request<Incoming>, shared: &Shared) -> Response<Body> {
     if let Some(host) = request.uri().host() {
         let refused = format!("{host}:{}", request.uri().port_u16().unwrap_or(80));
-        shared.with(|cloud| cloud.refused_connects.push(refused));
+        shared.with(|cloud| cloud.refuse_connect(refused));
         return plain(StatusCode::BAD_GATEWAY);
     }
     match whole(request, "http://169.254.169.254").await {

@@ -12,7 +12,7 @@ use crate::service::delivery::{Sources, vault_of};
 use crate::service::operation::{OPERATION_TIMEOUT, Operation};
 use crate::service::schema::patch_body;
 use crate::service::{Service, put, views};
-use crate::switches::{ListConfiguration, PutWhileUpdating};
+use crate::switches::{Actions, ListConfiguration, PutWhileUpdating};
 
 /// Answers a request about a service, the list of services or an operation.
 pub(crate) fn answer(cloud: &mut Cloud, asked: &Asked<'_>, route: Route) -> Result<Reply, Problem> {
@@ -55,7 +55,9 @@ fn about(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, part: &Part) -> Res
             Call::PatchCloudService => patch(cloud, asked, index),
             _ => Ok(Reply::json(200, service.model.to_json(service, &asked.version))),
         },
-        Part::InstanceView => Ok(Reply::json(200, views::instance_view(service))),
+        Part::InstanceView => {
+            Ok(Reply::json(200, views::instance_view(service, cloud.switches.upgrade_domain_shown)))
+        }
         Part::RoleInstances => {
             let all =
                 service.instances.iter().map(|one| views::role_instance(service, one, expanded)).collect();
@@ -131,6 +133,7 @@ fn poll(cloud: &Cloud, asked: &Asked<'_>, subscription: &str, id: &str) -> Resul
 
 fn put(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) -> Result<Reply, Problem> {
     let now = cloud.now();
+    json_only(asked)?;
     let body = asked.request.json().ok_or_else(|| {
         Problem::new(
             400,
@@ -164,7 +167,19 @@ fn put(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) -> Result<Reply, Prob
     Ok(reply)
 }
 
+/// Resource Manager takes no body that does not say that it is JSON.
+fn json_only(asked: &Asked<'_>) -> Result<(), Problem> {
+    let kind = asked.request.header("content-type").unwrap_or("<null>");
+    if kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case("application/json")) {
+        return Ok(());
+    }
+    let message =
+        format!("The content media type '{kind}' is not supported. Only 'application/json' is supported.");
+    Err(Problem::new(415, "UnsupportedMediaType", message))
+}
+
 fn patch(cloud: &mut Cloud, asked: &Asked<'_>, index: usize) -> Result<Reply, Problem> {
+    json_only(asked)?;
     let body = asked.request.json().unwrap_or(Value::Null);
     let body = patch_body(&body, &asked.version)?;
     let now = cloud.now();
@@ -184,6 +199,7 @@ fn walk(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, domain: u32) -> Resu
     }
     start(cloud, asked, index);
     cloud.services[index].walk_domain(domain, &asked.request_id, &asked.interference, durations, now);
+    moved(cloud, index);
     Ok(accepted(cloud, asked, index))
 }
 
@@ -210,7 +226,15 @@ fn act(cloud: &mut Cloud, asked: &Asked<'_>, index: usize, action: &str) -> Resu
     start(cloud, asked, index);
     let service = &mut cloud.services[index];
     service.power(action, wanted, &asked.request_id, &asked.interference, durations, now);
+    moved(cloud, index);
     Ok(accepted(cloud, asked, index))
+}
+
+fn moved(cloud: &mut Cloud, index: usize) {
+    if cloud.switches.actions == Actions::MoveLastModified {
+        let now = cloud.now();
+        cloud.services[index].touch(now);
+    }
 }
 
 /// What POST actions are answered: 202 without a body and with both headers, as recorded.

@@ -202,12 +202,11 @@ impl Service {
                 if (0..=last).any(|one| !pending.walked.contains(&one)) {
                     return None;
                 }
-                let pending = self.pending.take()?;
-                let waited = pending.waits?;
-                if pending.interference.never_ends {
-                    self.running = Some(waited);
+                if pending.waits.is_some() && pending.interference.never_ends {
                     return None;
                 }
+                let pending = self.pending.take()?;
+                let waited = pending.waits?;
                 let end = match pending.interference.fails {
                     Some((code, message)) => End::Failed { code, message },
                     None => End::Succeeded,

@@ -9,6 +9,7 @@ use crate::clock::utc_with_offset;
 use crate::service::Service;
 use crate::service::instance::Instance;
 use crate::service::model::ProvisioningState;
+use crate::switches::UpgradeDomainShown;
 
 /// Version of the SDK that made the package, from the recordings.
 const SDK_VERSION: &str = "2.9.6496.3";
@@ -16,7 +17,7 @@ const SDK_VERSION: &str = "2.9.6496.3";
 const FAULT_DOMAINS: u32 = 2;
 
 /// The whole service.
-pub(crate) fn instance_view(service: &Service) -> Value {
+pub(crate) fn instance_view(service: &Service, shown: UpgradeDomainShown) -> Value {
     let count = service.instances.len();
     let mut states: BTreeMap<&str, usize> = BTreeMap::new();
     for instance in &service.instances {
@@ -37,7 +38,10 @@ pub(crate) fn instance_view(service: &Service) -> Value {
         states.iter().map(|(state, count)| json!({ "code": format!("RoleState/{state}"), "count": count })),
     );
     // Recorded without an update only; zero-based numbers during one are what the field's name and range suggest.
-    let current = service.current_domain().map_or(-1, i64::from);
+    let current = match shown {
+        UpgradeDomainShown::Number => service.current_domain().map_or(-1, i64::from),
+        UpgradeDomainShown::Never => -1,
+    };
     let highest = service.max_domain();
     let time = utc_with_offset(service.last_modified);
     json!({

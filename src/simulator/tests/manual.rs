@@ -1,6 +1,9 @@
 //! Updates whose update domains are walked by hand.
 
+use certroll_simulator::call::Call;
+use certroll_simulator::faults::{Effect, Fault};
 use certroll_simulator::service::model::UpgradeMode;
+use certroll_simulator::service::operation::End;
 use certroll_simulator::switches::ManualOperation;
 
 use crate::support::{World, code, header};
@@ -69,4 +72,24 @@ fn an_update_can_be_taken_back_between_two_domains() {
         }
         assert!(world.leaves().iter().all(|leaf| *leaf == old_leaf));
     }
+}
+
+#[test]
+fn an_operation_that_waits_for_the_walk_may_never_end() {
+    let mut world = World::with(|plan| plan.upgrade_mode(UpgradeMode::Manual));
+    world.cloud.switches.manual_operation = ManualOperation::WaitsForWalk;
+    world.renew();
+    let body = world.update_body();
+    world.cloud.fault(Fault::next(Call::PutCloudService, Effect::OperationNeverEnds));
+    let path = World::poll_path(&world.put(&body));
+    for domain in 0..2 {
+        let reply = walk(&mut world, domain);
+        world.cloud.finish();
+        assert_eq!(world.poll(&World::poll_path(&reply))["status"], "Succeeded");
+    }
+    assert_eq!(world.poll(&path)["status"], "InProgress");
+    assert_eq!(world.get("")["properties"]["provisioningState"], "Updating");
+    world.cloud.end_operation("shop", End::Succeeded);
+    assert_eq!(world.poll(&path)["status"], "Succeeded");
+    assert_eq!(world.get("")["properties"]["provisioningState"], "Succeeded");
 }

@@ -90,6 +90,9 @@ fn a_body_that_does_not_fit_is_refused_by_name() {
     request.body = b"location".to_vec();
     let certroll_simulator::cloud::Outcome::Answered(reply) = world.cloud.answer(&request) else { panic!() };
     assert_eq!((reply.status, code(&reply)), (400, "InvalidRequestContent"));
+    request.headers.retain(|(name, _)| name != "content-type");
+    let certroll_simulator::cloud::Outcome::Answered(reply) = world.cloud.answer(&request) else { panic!() };
+    assert_eq!((reply.status, code(&reply)), (415, "UnsupportedMediaType"));
 }
 
 fn rewrite(body: &mut Value, from: &str, to: &str) {

@@ -7,6 +7,7 @@ use certroll_simulator::Simulator;
 use certroll_simulator::call::Call;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::faults::{Effect, Fault};
+use certroll_simulator::pki::{KeyKind, LeafRequest};
 use certroll_simulator::scenario::{CLIENT_ID, CLIENT_SECRET, TENANT, shop};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
@@ -46,6 +47,9 @@ async fn token(client: &reqwest::Client) -> String {
 async fn a_renewal_through_the_proxy_ends_at_the_endpoint() {
     let mut world = World::new();
     world.renew();
+    // The old leaf has an elliptic key, the new one an RSA key.
+    let request = LeafRequest::server(shop::DNS_NAME, world.cloud.now()).key(KeyKind::Rsa2048);
+    world.shop.renew_leaf_as(&mut world.cloud, &request);
     let body = world.update_body();
     let url = format!("https://management.chinacloudapi.cn{}", world.path(""));
     let new_leaf = world.shop.leaf.der.clone();

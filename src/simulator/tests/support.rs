@@ -63,7 +63,10 @@ impl World {
         Request {
             method: method.to_owned(),
             url: format!("https://{host}{path}").parse().unwrap(),
-            headers: vec![("authorization".to_owned(), format!("Bearer {token}"))],
+            headers: vec![
+                ("authorization".to_owned(), format!("Bearer {token}")),
+                ("content-type".to_owned(), "application/json; charset=utf-8".to_owned()),
+            ],
             body: body.map(|body| body.to_string().into_bytes()).unwrap_or_default(),
         }
     }
