@@ -312,7 +312,10 @@ fn instead(effects: &[Effect]) -> Option<Reply> {
 
 fn injected(status: u16, code: &str) -> Reply {
     let id = uuid::Uuid::new_v4().to_string();
-    Reply::error(status, code, "The operation could not be completed.").with_header("x-ms-request-id", id)
+    let cause = if status >= 500 { "service" } else { "gateway" };
+    Reply::error(status, code, "The operation could not be completed.")
+        .with_header("x-ms-request-id", id)
+        .with_header("x-ms-failure-cause", cause)
 }
 
 /// What faults make of a reply on its way back.

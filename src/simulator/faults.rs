@@ -1,5 +1,7 @@
 //! What goes wrong, as data: a condition, an effect and how often. A test or a table of tests loops over these.
 
+pub mod catalogue;
+
 use std::time::Duration;
 
 use jiff::Timestamp;

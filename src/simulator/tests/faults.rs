@@ -5,6 +5,7 @@ use std::time::Duration;
 use certroll_simulator::call::Call;
 use certroll_simulator::cloud::Outcome;
 use certroll_simulator::endpoint::presented;
+use certroll_simulator::faults::catalogue::{self, Leaves, Named};
 use certroll_simulator::faults::{Effect, Fault, Times, Unready, Which};
 use certroll_simulator::service::operation::End;
 
@@ -56,6 +57,28 @@ fn an_exchange_is_answered_otherwise_cut_or_delayed() {
         assert!(fits, "{effect:?}: {outcome:?}");
         let last = world.cloud.ledger.puts_of("shop").last().unwrap().to_json();
         assert!(last["fault"].is_string());
+    }
+}
+
+#[test]
+fn the_catalogue_leaves_what_it_says() {
+    let call = Call::PutCloudService;
+    for Named { name, fault, leaves } in
+        catalogue::on_the_way(call).into_iter().chain(catalogue::of_the_operation(call))
+    {
+        let mut world = World::new();
+        world.renew();
+        let body = world.update_body();
+        world.cloud.fault(fault);
+        let path = world.path("");
+        world.outcome("PUT", &path, Some(&body));
+        assert_eq!(changed(&world), leaves != Leaves::Nothing, "{name}");
+        world.cloud.finish();
+        let new = world.shop.stored_leaf.thumbprint.clone();
+        let delivered = world.leaves().iter().all(|leaf| *leaf == new);
+        let up = world.states() == ["RoleStateStarted"; 4];
+        let state = world.get("")["properties"]["provisioningState"] == "Succeeded";
+        assert_eq!(delivered && up && state, leaves == Leaves::Done, "{name}");
     }
 }
 
