@@ -1,6 +1,6 @@
 //! A cloud service (extended support): its model, its instances and what happens to them over time.
 //!
-//! [`Service::settle`] brings it up to a time; nothing happens in between. What a request may change is judged in
+//! `settle` brings it up to a time; nothing happens in between. What a request may change is judged in
 //! `put`, what it is answered in `answer`.
 
 mod answer;
