@@ -2,6 +2,8 @@
 //!
 //! Read next: [`cli`] for the commands, [`config`] for what they are told.
 
+pub mod adapters;
+pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod telemetry;
