@@ -1,0 +1,374 @@
+//! What the outside must offer. The engine calls these; the azure crate, the journal and the daemon implement them.
+
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+use crate::certificate::VersionFacts;
+use crate::id::{
+    RolloutId,     CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName,
+    VaultObject, VersionId,
+};
+use crate::rollout::Event;
+use crate::target::cloud_service::{
+    CloudServiceModel, OperationHandle, OperationStatus, PutBody, RoleInstance,
+};
+
+/// A call that failed, told apart by what may be done next.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+pub enum PortError {
+    /// Nothing was changed; the same call may succeed later.
+    #[error("{fault}")]
+    Retryable {
+        /// What happened.
+        fault: PortFault,
+        /// How long the service asked to wait, unclamped.
+        after: Option<Duration>,
+    },
+    /// Nothing was changed, and the same call will fail again until somebody changes something.
+    #[error("{0}")]
+    Permanent(PortFault),
+    /// The call may have taken effect: look before anything else.
+    #[error("{0}")]
+    Ambiguous(PortFault),
+}
+
+impl PortError {
+    /// What happened.
+    pub fn fault(&self) -> &PortFault {
+        match self {
+            Self::Retryable { fault, .. } | Self::Permanent(fault) | Self::Ambiguous(fault) => fault,
+        }
+    }
+
+    /// What kind of fault it was.
+    pub fn kind(&self) -> FaultKind {
+        self.fault().kind
+    }
+}
+
+/// What happened, in words and codes that are safe to print: never a token, a body or a secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PortFault {
+    /// What was tried, such as "reading vault certificate `shop-kv/certificates/shop-tls`".
+    pub doing: String,
+    /// The kind, by which code decides.
+    pub kind: FaultKind,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The service's error code, with the inner code behind a slash where there is one.
+    pub code: Option<String>,
+    /// The service's message or the transport's reason, cut to a printable length.
+    pub message: String,
+    /// What a person can do about it, where that is known.
+    pub hint: Option<String>,
+}
+
+impl fmt::Display for PortFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.doing, self.kind)?;
+        match (self.status, &self.code) {
+            (Some(status), Some(code)) => write!(f, " ({status} {code})")?,
+            (Some(status), None) => write!(f, " ({status})")?,
+            (None, Some(code)) => write!(f, " ({code})")?,
+            (None, None) => {}
+        }
+        if !self.message.is_empty() {
+            write!(f, ": {}", self.message)?;
+        }
+        Ok(())
+    }
+}
+
+/// Kinds of fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum FaultKind {
+    /// No identity gave a token.
+    NoToken,
+    /// The service refused the token.
+    Unauthorized,
+    /// A role or access policy is missing.
+    Forbidden,
+    /// The vault's firewall keeps this address out.
+    Firewall,
+    /// The object or version is disabled, or outside its validity window: a state of the data, not a permission.
+    Disabled,
+    /// It does not exist, or was deleted.
+    NotFound,
+    /// Too many calls.
+    Throttled,
+    /// The resource is being changed by another operation.
+    Conflict,
+    /// The service refused the request itself.
+    Refused,
+    /// The service failed.
+    ServiceFault,
+    /// No answer: name resolution, connection or TLS failed, or the answer broke off.
+    Unreachable,
+    /// No answer in time.
+    TimedOut,
+    /// An answer that is not what was documented, or larger than it may be.
+    Malformed,
+    /// The answer names a host that is not one of the configured cloud.
+    ForeignHost,
+}
+
+impl fmt::Display for FaultKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoToken => "no identity gave a token",
+            Self::Unauthorized => "the token was refused",
+            Self::Forbidden => "a permission is missing",
+            Self::Firewall => "the vault's firewall refused this address",
+            Self::Disabled => "it is disabled or outside its validity",
+            Self::NotFound => "it does not exist",
+            Self::Throttled => "too many calls",
+            Self::Conflict => "another operation is running",
+            Self::Refused => "the request was refused",
+            Self::ServiceFault => "the service failed",
+            Self::Unreachable => "no connection",
+            Self::TimedOut => "no answer in time",
+            Self::Malformed => "the answer is not understood",
+            Self::ForeignHost => "the answer names a foreign host",
+        })
+    }
+}
+
+/// One object of a list answer. It describes the object's current version.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ListedObject {
+    /// The object's name.
+    pub name: ObjectName,
+    /// Whether the current version may be read.
+    pub enabled: bool,
+    /// When its attributes last changed.
+    pub updated: Option<Timestamp>,
+    /// `x5t`, for a vault certificate.
+    pub thumbprint: Option<Thumbprint>,
+    /// A secret that belongs to a vault certificate.
+    pub managed: bool,
+}
+
+/// One version of a vault certificate.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CertificateObject {
+    /// What the vault says of the version.
+    pub facts: VersionFacts,
+    /// The secret that carries key and chain: the value of `certificateUrl`.
+    pub secret: SecretIdentifier,
+    /// The leaf's DER.
+    pub der: Vec<u8>,
+    /// `x5t`.
+    pub thumbprint: Option<Thumbprint>,
+    /// The content type of its secret, if the policy tells.
+    pub content_type: Option<String>,
+}
+
+/// One version of a vault secret, with its value. The value is wiped when it is dropped.
+pub struct SecretObject {
+    /// What the vault says of the version.
+    pub facts: VersionFacts,
+    /// Its versioned identifier.
+    pub identifier: SecretIdentifier,
+    /// The value.
+    pub value: Zeroizing<String>,
+    /// The content type.
+    pub content_type: Option<String>,
+    /// Whether it belongs to a vault certificate.
+    pub managed: bool,
+}
+
+impl fmt::Debug for SecretObject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretObject").field("identifier", &self.identifier).finish_non_exhaustive()
+    }
+}
+
+/// Reads key vaults. Every call is safe to repeat.
+#[async_trait]
+pub trait VaultReader: Send + Sync {
+    /// The versioned identifier of a secret, by the cloud's vault suffix. No call.
+    fn secret_identifier(&self, vault: &VaultName, name: &ObjectName, version: &VersionId) -> SecretIdentifier;
+    /// All objects of a collection, whatever number of pages that takes.
+    async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError>;
+    /// All versions of an object, in no particular order, without any value.
+    async fn versions(&self, object: &VaultObject) -> Result<Vec<VersionFacts>, PortError>;
+    /// One version of a vault certificate, the current one if none is named. One call.
+    async fn certificate(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: Option<&VersionId>,
+    ) -> Result<CertificateObject, PortError>;
+    /// One version of a secret with its value, the current one if none is named. One call.
+    async fn secret(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: Option<&VersionId>,
+    ) -> Result<SecretObject, PortError>;
+}
+
+/// The answer to a PUT that was accepted.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PutAccepted {
+    /// How to follow the operation.
+    pub operation: OperationHandle,
+    /// The service's name for the request, for support cases.
+    pub request_id: Option<String>,
+}
+
+/// A key vault as Resource Manager sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VaultResource {
+    /// The region, as [`CloudServiceModel::location`] writes it.
+    pub location: String,
+    /// "Azure Virtual Machines for deployment".
+    pub enabled_for_deployment: bool,
+}
+
+/// Reads and updates cloud services.
+#[async_trait]
+pub trait CloudServices: Send + Sync {
+    /// All cloud services of a subscription, whatever number of pages that takes.
+    async fn list(&self, subscription: &str) -> Result<Vec<CloudServiceModel>, PortError>;
+    /// One cloud service.
+    async fn read(&self, service: &CloudServiceId) -> Result<CloudServiceModel, PortError>;
+    /// Puts a model. Sent once, whatever happens: the caller looks before it tries again.
+    async fn put(&self, service: &CloudServiceId, body: &PutBody) -> Result<PutAccepted, PortError>;
+    /// Where an operation stands. One call.
+    async fn operation(
+        &self,
+        service: &CloudServiceId,
+        handle: &OperationHandle,
+    ) -> Result<OperationStatus, PortError>;
+    /// The role instances with their states.
+    async fn instances(&self, service: &CloudServiceId) -> Result<Vec<RoleInstance>, PortError>;
+    /// The numbers of the update domains, ascending.
+    async fn update_domains(&self, service: &CloudServiceId) -> Result<Vec<u32>, PortError>;
+    /// Lets an update proceed to one update domain of a service in Manual mode.
+    async fn walk_update_domain(
+        &self,
+        service: &CloudServiceId,
+        domain: u32,
+    ) -> Result<OperationHandle, PortError>;
+    /// Where a vault is, and whether services may fetch from it.
+    async fn vault(&self, vault: &SourceVaultId) -> Result<VaultResource, PortError>;
+}
+
+/// The time. Every wait of a rollout goes through it.
+#[async_trait]
+pub trait Clock: Send + Sync {
+    /// Now.
+    fn now(&self) -> Timestamp;
+    /// Returns at `until` or later.
+    async fn sleep_until(&self, until: Timestamp);
+}
+
+/// A TLS endpoint that must present a certificate.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct ProbeEndpoint {
+    /// Host name or address, and port, to connect to.
+    pub address: String,
+    /// The name asked for by SNI.
+    pub server_name: String,
+}
+
+impl fmt::Display for ProbeEndpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address.rsplit_once(':') {
+            Some((host, _)) if host.trim_matches(['[', ']']) == self.server_name => {
+                f.write_str(&self.address)
+            }
+            _ => write!(f, "{} at {}", self.server_name, self.address),
+        }
+    }
+}
+
+/// What one TLS connection showed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Presentation {
+    /// The address that was connected to.
+    pub address: String,
+    /// The chain by thumbprints, leaf first; or why there is none.
+    pub outcome: Result<Vec<Thumbprint>, String>,
+}
+
+/// Looks at what an endpoint presents. It proves which certificate is served and nothing else: trust and names are not
+/// judged, since the old certificate must be recognisable when it has expired.
+#[async_trait]
+pub trait EndpointProbe: Send + Sync {
+    /// Makes several connections to every address that the endpoint's name has.
+    async fn presented(&self, endpoint: &ProbeEndpoint) -> Vec<Presentation>;
+}
+
+/// Why the journal cannot be written or read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct JournalError(pub String);
+
+/// One event as the journal holds it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Recorded {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The record of rollouts. What was appended is durable when the call returns.
+#[async_trait]
+pub trait RolloutJournal: Send + Sync {
+    /// Writes one event.
+    async fn append(&self, record: &Recorded) -> Result<(), JournalError>;
+    /// The events of every rollout that has no ending, oldest first.
+    async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError>;
+    /// The events of the latest rollouts, the latest rollout first, at most `rollouts` of them.
+    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError>;
+}
+
+/// Hears what a rollout does, for people who watch. Never holds it up.
+pub trait RolloutObserver: Send + Sync {
+    /// An event was written.
+    fn recorded(&self, record: &Recorded);
+    /// Something is waited for.
+    fn waiting(&self, rollout: &RolloutId, progress: &Progress);
+}
+
+/// What is waited for, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Another operation keeps the service busy.
+    Busy {
+        /// Its state, in the service's word.
+        state: String,
+    },
+    /// The operation runs.
+    Operation {
+        /// Instances that are started.
+        started: usize,
+        /// Instances in all.
+        instances: usize,
+    },
+    /// An update domain is walked.
+    Domain {
+        /// Which.
+        domain: u32,
+    },
+    /// Instances and endpoints are not yet right.
+    Examining {
+        /// What is not.
+        mismatches: Vec<String>,
+    },
+    /// A call failed and is repeated.
+    Repeating {
+        /// Its message.
+        message: String,
+    },
+}

@@ -1,0 +1,11 @@
+//! Azure Cloud Services (extended support): the one target that has a cscfg.
+
+mod instances;
+mod model;
+mod operation;
+mod os_profile;
+
+pub use instances::{InstanceState, RoleInstance};
+pub use model::{CloudServiceModel, ModelError, ProvisioningState, PutBody, UpgradeMode};
+pub use operation::{OperationFailure, OperationHandle, OperationStatus};
+pub use os_profile::{OsProfile, SecretGroup, VaultCertificate};
