@@ -130,9 +130,7 @@ impl Certificate {
             match extension.parsed_extension() {
                 ParsedExtension::SubjectAlternativeName(alternative) => {
                     has_alternative_names = true;
-                    for name in &alternative.general_names {
-                        certificate.names.extend(subject_name(name)?);
-                    }
+                    certificate.names.extend(alternative.general_names.iter().filter_map(subject_name));
                 }
                 ParsedExtension::BasicConstraints(basic) => {
                     certificate.constraints = Some((basic.ca, basic.path_len_constraint));
@@ -354,36 +352,29 @@ fn attribute_text(attribute: &x509_parser::x509::AttributeTypeAndValue<'_>) -> S
         .collect()
 }
 
-/// The alternative name as a host or address; `None` for the kinds that TLS clients do not ask for.
-fn subject_name(name: &GeneralName<'_>) -> Result<Option<SubjectName>, CertificateError> {
-    let malformed = CertificateError::Extension("subjectAltName");
+/// The alternative name as a host or address. `None` for what no TLS client asks for: other kinds, addresses of a
+/// strange length, and the plain words that some tools put where a host belongs.
+fn subject_name(name: &GeneralName<'_>) -> Option<SubjectName> {
     match name {
         GeneralName::DNSName(name) => {
-            let printable = name.bytes().all(|byte| byte.is_ascii_graphic());
-            if printable { Ok(Some(SubjectName::dns(name))) } else { Err(malformed) }
+            let host = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
+            host.then(|| SubjectName::dns(name))
         }
         GeneralName::IPAddress(bytes) => {
-            if let Ok(v4) = <[u8; 4]>::try_from(*bytes) {
-                Ok(Some(SubjectName::Ip(v4.into())))
-            } else if let Ok(v6) = <[u8; 16]>::try_from(*bytes) {
-                Ok(Some(SubjectName::Ip(v6.into())))
-            } else {
-                Err(malformed)
-            }
+            let v4 = <[u8; 4]>::try_from(*bytes).map(Into::into);
+            v4.or_else(|_| <[u8; 16]>::try_from(*bytes).map(Into::into)).ok().map(SubjectName::Ip)
         }
-        GeneralName::Invalid(..) => Err(malformed),
-        _ => Ok(None),
+        _ => None,
     }
 }
 
-/// The name of an extension without which the answers above would be wrong.
+/// The name of an extension without which the answers above would be wrong. Key identifiers are not among them: names
+/// and signatures tell an issuer too.
 fn essential_extension(oid: &[u8]) -> Option<&'static str> {
     Some(match oid_text(oid)?.as_str() {
-        "2.5.29.14" => "subjectKeyIdentifier",
         "2.5.29.15" => "keyUsage",
         "2.5.29.17" => "subjectAltName",
         "2.5.29.19" => "basicConstraints",
-        "2.5.29.35" => "authorityKeyIdentifier",
         "2.5.29.37" => "extKeyUsage",
         _ => return None,
     })
@@ -466,6 +457,23 @@ mod tests {
         let mut params = made::params("shop.contoso.com");
         params.subject_alt_names = vec![SanType::IpAddress("10.0.0.1".parse().unwrap())];
         assert_eq!(made::self_signed(&params).names(), [SubjectName::Ip("10.0.0.1".parse().unwrap())]);
+    }
+
+    #[test]
+    fn alternative_names_that_nobody_asks_for_are_passed_over() {
+        let mut params = made::params("shop.contoso.com");
+        // A DNS name with a space, an address of five bytes, a mail address, and a host.
+        let content = [
+            &[0x30, 34, 0x82, 12][..],
+            b"Contoso Root",
+            &[0x87, 5, 10, 0, 0, 0, 1, 0x81, 3],
+            b"a@b",
+            &[0x82, 6],
+            b"B.test",
+        ];
+        let extension = CustomExtension::from_oid_content(&[2, 5, 29, 17], content.concat());
+        params.custom_extensions = vec![extension];
+        assert_eq!(made::self_signed(&params).names(), [SubjectName::dns("b.test")]);
     }
 
     #[test]

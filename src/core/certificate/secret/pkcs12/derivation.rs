@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 use super::Pkcs12Error;
 
 /// Most iterations that one file may ask for, over all of its derivations, counting each block of derived key. The
-/// largest count in use is OWASP's 600 000, for each of MAC, certificates and key; this much takes about a second.
-/// A hostile file asks for 2³¹ in twenty bytes.
+/// largest count in use is OWASP's 600 000, for each of MAC, certificates and key; this much takes one to four
+/// seconds. A hostile file asks for 2³¹ in twenty bytes.
 pub(super) const WORK_LIMIT: u32 = 2_000_000;
 
 /// A hash that PKCS#12 uses, in its MAC and under PBKDF2.
