@@ -2,4 +2,5 @@
 
 mod commands;
 mod formats;
+mod scenarios;
 mod support;

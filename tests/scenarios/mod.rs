@@ -1,0 +1,3 @@
+//! What the program does to a simulated Azure, by the real protocols.
+
+mod rotation;
