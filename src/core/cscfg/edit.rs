@@ -221,16 +221,26 @@ fn prove(
         let same_value = if splices.is_empty() {
             a.value == b.value
         } else {
-            let raw = &after.text()[b.raw.clone()];
-            splices.iter().all(|splice| {
-                occurrences(raw, &splice.to).iter().any(|occurrence| occurrence.kind != MentionKind::Within)
-            })
+            repeats_all(&after.text()[b.raw.clone()], &splices)
         };
         if a.role.as_str() != b.role.as_str() || a.name != b.name || !same_value {
             return Err(format!("setting `{}` is not as it should be", a.name));
         }
     }
     Ok(())
+}
+
+/// Whether a setting's new value repeats each new thumbprint as often as it was written. The value is searched once for
+/// each thumbprint, as it may hold it many times.
+fn repeats_all(raw: &str, splices: &[&Splice]) -> bool {
+    let mut written = HashMap::<Thumbprint, usize>::new();
+    for splice in splices {
+        *written.entry(splice.to).or_default() += 1;
+    }
+    written.iter().all(|(thumbprint, count)| {
+        let found = occurrences(raw, thumbprint);
+        found.iter().filter(|occurrence| occurrence.kind != MentionKind::Within).count() >= *count
+    })
 }
 
 /// Finds entries by role and name without case.
@@ -452,6 +462,15 @@ mod tests {
         ] {
             assert_eq!(configuration().replace(&edits).unwrap_err().to_string(), expected);
         }
+    }
+
+    #[test]
+    fn a_list_of_thousands_is_edited_at_once() {
+        let list = format!("{OTHER};{}", format!("{OLD},").repeat(20_000));
+        let text = configuration().text().replace(&format!("Find={OLD};Store=My"), &list);
+        let before = ServiceConfiguration::parse(text.clone()).unwrap();
+        let after = before.replace(&[setting("Web", "Text", OLD, NEW)]).unwrap();
+        assert_eq!(after.text(), text.replace(&list, &list.replace(OLD, NEW)));
     }
 
     #[test]
