@@ -53,6 +53,8 @@ fn what_may_be_meant_is_named() {
 #[test]
 fn refusals_say_what_is_wrong() {
     let cut = &pfx("3des")[..2000];
+    let says = pfx("3des").len() - 4;
+    let cut_off = format!("its PKCS#12 cannot be read: PFX is cut off: it says {says} bytes, 1996 are left");
     let mut damaged = pfx("prf-sha256").to_vec();
     damaged[400] ^= 1;
     let json = |text: &str| text.as_bytes().to_vec();
@@ -72,11 +74,7 @@ fn refusals_say_what_is_wrong() {
             None,
             "its PKCS#12 cannot be read: it does not open with an empty password; expected one without a password, or give its password",
         ),
-        (
-            cut.to_vec(),
-            Some(PASSWORD),
-            "its PKCS#12 cannot be read: PFX is cut off: it says 4030 bytes, 1996 are left",
-        ),
+        (cut.to_vec(), Some(PASSWORD), &cut_off),
         (
             damaged,
             Some(PASSWORD),
