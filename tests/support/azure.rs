@@ -78,7 +78,7 @@ pub(crate) fn shop_service(simulator: &Simulator, extra: &str) -> String {
             )
         })
         .unwrap_or_default();
-    let id = simulator.with(|cloud| cloud.service(shop::SERVICE).unwrap().id());
+    let id = simulator.with(|cloud| cloud.service(shop::SERVICE).unwrap().id.clone());
     format!("[[service]]\nid = \"{id}\"\n{extra}\n{endpoint}")
 }
 
@@ -148,7 +148,11 @@ impl Azure {
 
 /// The configuration but for the services.
 fn common(simulator: &Simulator) -> String {
-    let cloud = simulator.with(|cloud| cloud.names.name.clone());
+    let cloud = match simulator.with(|cloud| cloud.names.vault_suffix.clone()).as_str() {
+        "vault.azure.cn" => "china",
+        "vault.azure.net" => "public",
+        _ => "usgov",
+    };
     format!(
         "cloud = \"{cloud}\"\n\
          [identity]\nkind = \"client_secret\"\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_env = \"SHOP_SECRET\"\n\
