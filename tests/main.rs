@@ -1,1 +1,5 @@
+//! One test binary.
 
+mod commands;
+mod formats;
+mod support;

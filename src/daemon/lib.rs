@@ -1,1 +1,11 @@
-//! certroll
+//! The process: commands, configuration, telemetry. It decides nothing that the core could decide.
+//!
+//! Read next: [`cli`] for the commands, [`config`] for what they are told.
+
+pub mod adapters;
+pub mod assembly;
+pub mod cli;
+pub mod config;
+pub mod telemetry;
+
+pub use cli::run;

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use certroll_core::certificate::VersionFacts;
-use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject, VersionId};
+use certroll_core::id::{ObjectKind, ObjectName, SecretIdentifier, VaultName, VaultObject, VersionId};
 use certroll_core::ports::{CertificateObject, ListedObject, PortError, SecretObject, VaultReader};
 
 use crate::call::{Call, Caller, Operation, Subject};
@@ -62,6 +62,15 @@ impl Vaults {
 
 #[async_trait]
 impl VaultReader for Vaults {
+    fn secret_identifier(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: &VersionId,
+    ) -> SecretIdentifier {
+        SecretIdentifier::of(vault, &self.caller.cloud.vault_suffix, name, version)
+    }
+
     async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError> {
         let doing = format!("listing the {} of vault `{vault}`", kind.collection());
         let subject = Subject::Objects { vault: vault.clone(), kind };

@@ -76,7 +76,7 @@ pub(super) fn resource_segments(text: &str) -> Option<Vec<(&'static str, &str)>>
     let rest = text.strip_prefix('/')?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let parts: Vec<&str> = rest.split('/').collect();
-    if parts.len() % 2 != 0 {
+    if !parts.len().is_multiple_of(2) {
         return None;
     }
     parts

@@ -1,0 +1,43 @@
+//! Spans of time for people: elapsed time while something runs, days left of a certificate.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// Elapsed time: `0.8s`, `12s`, `3m 05s`, `2h 07m`.
+pub fn elapsed(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    match seconds {
+        0..10 => format!("{:.1}s", duration.as_secs_f64()),
+        10..60 => format!("{seconds}s"),
+        60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
+        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+    }
+}
+
+/// Whole days from `now` until `then`, rounded down; negative in the past.
+pub fn days_until(then: Timestamp, now: Timestamp) -> i64 {
+    (then.as_second() - now.as_second()).div_euclid(24 * 60 * 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn elapsed_time_is_short() {
+        for (millis, shown) in
+            [(0, "0.0s"), (840, "0.8s"), (12_000, "12s"), (185_000, "3m 05s"), (7_620_000, "2h 07m")]
+        {
+            assert_eq!(elapsed(Duration::from_millis(millis)), shown);
+        }
+    }
+
+    #[test]
+    fn days_are_rounded_down() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        assert_eq!(days_until("2026-11-24T11:59:59Z".parse().unwrap(), now), 0);
+        assert_eq!(days_until("2026-11-24T12:00:00Z".parse().unwrap(), now), 1);
+        assert_eq!(days_until("2026-11-23T11:59:59Z".parse().unwrap(), now), -1);
+    }
+}

@@ -1,0 +1,58 @@
+//! Exit codes: those of sysexits(3), which scripts and systemd units can rely on.
+
+use std::process::ExitCode;
+
+/// How the program ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// `plan`: changes are pending.
+    ChangesPending = 2,
+    /// The command line is wrong.
+    Usage = 64,
+    /// Input data are wrong.
+    DataErr = 65,
+    /// An input file is not there or cannot be read.
+    NoInput = 66,
+    /// Azure or another service cannot be reached.
+    Unavailable = 69,
+    /// A fault of the program itself.
+    Software = 70,
+    /// An output file cannot be made.
+    CantCreat = 73,
+    /// Reading or writing failed.
+    IoErr = 74,
+    /// It may work later.
+    TempFail = 75,
+    /// An answer from outside is not understood.
+    Protocol = 76,
+    /// A permission is missing.
+    NoPerm = 77,
+    /// The configuration is wrong.
+    Config = 78,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The codes for the long help.
+pub(super) const EXIT_CODES: &str = "\
+Exit codes:
+  0   done
+  2   plan: changes are pending
+  64  the command line is wrong
+  65  input data are wrong
+  66  an input file cannot be read
+  69  a service cannot be reached
+  70  a fault of certroll itself
+  73  an output file cannot be made
+  74  reading or writing failed
+  75  it may work later
+  76  an answer is not understood
+  77  a permission is missing
+  78  the configuration is wrong";

@@ -1,0 +1,55 @@
+//! Errors that are expected: each with an exit code, its causes, and a way out where there is one.
+
+use std::error::Error;
+use std::fmt::Write;
+
+use super::exit::Exit;
+use super::terminal::Terminal;
+
+/// Why a command ends without having done its work. A bug is a panic, not one of these.
+#[derive(Debug)]
+pub struct Failure {
+    /// The exit code.
+    pub exit: Exit,
+    /// What happened, with its causes as sources.
+    pub error: Box<dyn Error + Send + Sync>,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure from an error, or from a text.
+    pub fn new(exit: Exit, error: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        Self { exit, error: error.into(), hint: None }
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// The whole message as standard error shows it.
+    pub fn render(&self, terminal: &Terminal) -> String {
+        let error = terminal.bad("error:");
+        let mut shown = format!("{error} {}\n", self.error);
+        let mut cause = self.error.source();
+        while let Some(error) = cause {
+            // Infallible: it writes to a string.
+            let _ = writeln!(shown, "  caused by: {error}");
+            cause = error.source();
+        }
+        if let Some(hint) = &self.hint {
+            let _ = writeln!(shown, "{} {hint}", terminal.notable("hint:"));
+        }
+        shown
+    }
+}
+
+/// An error of reading or writing data.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Self::new(Exit::IoErr, error)
+    }
+}

@@ -1,0 +1,204 @@
+//! The command line. Each command has a file; this one has what they share and chooses among them.
+
+pub mod apply;
+pub mod check;
+pub mod elapsed;
+pub mod exit;
+pub mod failure;
+pub mod inspect;
+pub mod output;
+pub mod plan;
+pub mod table;
+pub mod terminal;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::error::ErrorKind;
+use clap::{ArgAction, Args, Parser, Subcommand};
+use jiff::Timestamp;
+
+use crate::config::{self, Environment, LogLevel, Settings};
+use crate::telemetry;
+use exit::{EXIT_CODES, Exit};
+use failure::Failure;
+use terminal::{ColorChoice, Terminal};
+
+/// Carries renewed certificates from Azure Key Vault into Azure Cloud Services (extended support).
+///
+/// A cloud service pins each certificate twice: by thumbprint in its configuration (cscfg) and by a versioned secret URL.
+/// A renewed certificate changes nothing until both are edited. certroll edits them, waits until the service runs with
+/// the new certificate, looks whether it is served, and puts the old state back if it is not.
+#[derive(Debug, Parser)]
+#[command(name = "certroll", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+struct Cli {
+    #[command(flatten)]
+    global: GlobalArguments,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+struct GlobalArguments {
+    /// The configuration. Files of the directory with `.d` in place of `.toml` beside it are read too
+    #[arg(
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "CERTROLL_CONFIG",
+        default_value = "/etc/certroll/certroll.toml",
+        hide_env_values = true,
+        help_heading = "Global options"
+    )]
+    config: PathBuf,
+
+    /// The least important messages that are logged. Goes before `CERTROLL_LOG` and the configuration
+    #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global options")]
+    log_level: Option<LogLevel>,
+
+    /// Log more: `-v` debug, `-vv` trace
+    #[arg(
+        short,
+        long,
+        global = true,
+        action = ArgAction::Count,
+        conflicts_with = "log_level",
+        help_heading = "Global options"
+    )]
+    verbose: u8,
+
+    /// Whether to use colour. Nothing is said by colour alone
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        default_value = "auto",
+        hide_possible_values = true,
+        help_heading = "Global options"
+    )]
+    color: ColorChoice,
+
+    /// Print data as JSON
+    #[arg(long, global = true, help_heading = "Global options")]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::CheckArguments),
+    Inspect(inspect::InspectArguments),
+    Plan(plan::PlanArguments),
+    Apply(apply::ApplyArguments),
+}
+
+/// What a command is given besides its own arguments.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The main configuration file.
+    pub config: PathBuf,
+    /// The environment.
+    pub environment: Environment,
+    /// Standard output.
+    pub stdout: Terminal,
+    /// Standard error.
+    pub stderr: Terminal,
+    /// Whether data are printed as JSON.
+    pub json: bool,
+    /// The level that the command line asks for.
+    pub log_level: Option<LogLevel>,
+    /// When the command started.
+    pub now: Timestamp,
+}
+
+impl Context {
+    /// Reads the configuration. Warnings go to standard error.
+    ///
+    /// # Errors
+    /// The configuration is wrong: every problem, with exit code 78.
+    pub fn settings(&self) -> Result<Settings, Failure> {
+        let settings = config::load(&self.config, &self.environment, self.now)
+            .map_err(|fault| Failure::new(Exit::Config, fault))?;
+        for warning in &settings.warnings {
+            let label = self.stderr.notable("warning:");
+            output::write_message(&format!("{label} {}\n", warning.headline()));
+        }
+        Ok(settings)
+    }
+
+    /// Starts logging as settings, environment and command line ask for.
+    ///
+    /// # Errors
+    /// `CERTROLL_LOG` is malformed.
+    pub fn start_telemetry(&self, settings: &Settings) -> Result<(), Failure> {
+        let filter = self.environment.get("CERTROLL_LOG");
+        telemetry::start(settings.log, self.log_level, filter, self.stderr.has_colour())
+            .map_err(|fault| Failure::new(Exit::Usage, fault))
+    }
+}
+
+/// Runs the program with its arguments and gives its exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(fault) => {
+            // A reader that went away is no reason to complain.
+            let _ = fault.print();
+            return match fault.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Exit::Ok.into(),
+                _ => Exit::Usage.into(),
+            };
+        }
+    };
+    let environment = Environment::of_process();
+    let global = cli.global;
+    let log_level = global.log_level.or(match global.verbose {
+        0 => None,
+        1 => Some(LogLevel::Debug),
+        _ => Some(LogLevel::Trace),
+    });
+    let context = Context {
+        config: global.config,
+        stdout: Terminal::stdout(global.color, &environment),
+        stderr: Terminal::stderr(global.color, &environment),
+        environment,
+        json: global.json,
+        log_level,
+        now: Timestamp::now(),
+    };
+    let ended = match &cli.command {
+        Command::Check(arguments) => check::run(arguments, &context),
+        Command::Inspect(arguments) => inspect::run(arguments, &context),
+        Command::Plan(arguments) => on_runtime(plan::run(arguments, &context)),
+        Command::Apply(arguments) => on_runtime(apply::run(arguments, &context)),
+    };
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => {
+            if failure.exit != Exit::Ok {
+                output::write_message(&failure.render(&context.stderr));
+            }
+            failure.exit.into()
+        }
+    }
+}
+
+/// Runs what talks to the network.
+fn on_runtime(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|fault| Failure::new(Exit::Software, fault))?;
+    runtime.block_on(command)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

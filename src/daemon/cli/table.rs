@@ -1,0 +1,116 @@
+//! Tables that fit the terminal.
+
+use super::terminal::Terminal;
+
+/// Rows under headings. Columns are as wide as their widest cell; on a terminal the widest columns are cut until the
+/// table fits, elsewhere nothing is cut.
+#[derive(Clone, Debug)]
+pub struct Table {
+    headings: Vec<&'static str>,
+    rows: Vec<Vec<String>>,
+}
+
+/// Space between two columns.
+const GAP: usize = 2;
+/// Narrowest that a column is cut to: a word that can still be recognised.
+const NARROWEST: usize = 8;
+
+impl Table {
+    /// An empty table.
+    pub fn new<const N: usize>(headings: [&'static str; N]) -> Self {
+        Self { headings: headings.to_vec(), rows: Vec::new() }
+    }
+
+    /// Adds a row with a cell for each heading.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        debug_assert_eq!(N, self.headings.len(), "a row has a cell for each heading");
+        self.rows.push(Vec::from(cells));
+    }
+
+    /// Whether there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The table as text, each line ended.
+    pub fn render(&self, terminal: &Terminal) -> String {
+        let widths = self.widths(terminal.width());
+        let mut shown = String::new();
+        let headings: Vec<String> = self.headings.iter().map(|text| (*text).to_owned()).collect();
+        let line = laid_out(&headings, &widths);
+        shown.push_str(&terminal.heading(&line));
+        shown.push('\n');
+        for row in &self.rows {
+            shown.push_str(&laid_out(row, &widths));
+            shown.push('\n');
+        }
+        shown
+    }
+
+    fn widths(&self, available: Option<usize>) -> Vec<usize> {
+        let mut widths: Vec<usize> = (0..self.headings.len())
+            .map(|column| {
+                let cells = self.rows.iter().map(|row| row[column].chars().count());
+                cells.chain([self.headings[column].chars().count()]).max().unwrap_or(0)
+            })
+            .collect();
+        let Some(available) = available else { return widths };
+        let gaps = GAP * widths.len().saturating_sub(1);
+        while widths.iter().sum::<usize>() + gaps > available {
+            let Some(widest) = widths.iter_mut().max().filter(|width| **width > NARROWEST) else { break };
+            *widest -= 1;
+        }
+        widths
+    }
+}
+
+fn laid_out(cells: &[String], widths: &[usize]) -> String {
+    let mut line = String::new();
+    for (cell, width) in cells.iter().zip(widths) {
+        let cell = fitted(cell, *width);
+        let pad = width - cell.chars().count() + GAP;
+        line.push_str(&cell);
+        line.extend(std::iter::repeat_n(' ', pad));
+    }
+    line.trim_end().to_owned()
+}
+
+/// A text of at most `width` characters. The beginning is kept: names differ there more often than at their ends.
+fn fitted(text: &str, width: usize) -> String {
+    if text.chars().count() <= width {
+        return text.to_owned();
+    }
+    let mut cut: String = text.chars().take(width.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let mut table = Table::new(["NAME", "SOURCE", "DAYS"]);
+        table.row(["ShopTls".to_owned(), "shop-kv/certificates/shop-tls".to_owned(), "12".to_owned()]);
+        table.row(["Root".to_owned(), "shop-kv/secrets/contoso-root".to_owned(), "9999".to_owned()]);
+        table
+    }
+
+    #[test]
+    fn nothing_is_cut_where_there_is_no_width() {
+        let shown = table().render(&Terminal::plain(None));
+        assert_eq!(
+            shown,
+            "NAME     SOURCE                         DAYS\n\
+             ShopTls  shop-kv/certificates/shop-tls  12\n\
+             Root     shop-kv/secrets/contoso-root   9999\n"
+        );
+    }
+
+    #[test]
+    fn the_widest_column_gives_way() {
+        let shown = table().render(&Terminal::plain(Some(30)));
+        assert!(shown.lines().all(|line| line.chars().count() <= 30), "{shown}");
+        assert!(shown.contains("ShopTls  shop-kv/certif…"), "{shown}");
+    }
+}

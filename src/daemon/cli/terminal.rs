@@ -1,0 +1,116 @@
+//! What may be shown where: colour and width.
+
+use std::io::IsTerminal;
+
+use anstyle::{AnsiColor, Style};
+
+use crate::config::Environment;
+
+/// The value of `--color`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum ColorChoice {
+    /// Colour on a terminal, unless `NO_COLOR` is set.
+    #[default]
+    Auto,
+    /// Colour always.
+    Always,
+    /// No colour.
+    Never,
+}
+
+/// Whether a stream shows colour, and how wide it is. Colour never carries meaning alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terminal {
+    colour: bool,
+    width: Option<usize>,
+}
+
+impl Terminal {
+    /// Decides for standard output.
+    pub fn stdout(choice: ColorChoice, environment: &Environment) -> Self {
+        let stream = std::io::stdout();
+        let width = terminal_size::terminal_size_of(&stream).map(|(width, _)| usize::from(width.0));
+        Self { colour: colour(choice, environment, stream.is_terminal()), width }
+    }
+
+    /// Decides for standard error.
+    pub fn stderr(choice: ColorChoice, environment: &Environment) -> Self {
+        let stream = std::io::stderr();
+        let width = terminal_size::terminal_size_of(&stream).map(|(width, _)| usize::from(width.0));
+        Self { colour: colour(choice, environment, stream.is_terminal()), width }
+    }
+
+    /// Without colour and of a given width; `None` is a file or pipe, which has none.
+    pub fn plain(width: Option<usize>) -> Self {
+        Self { colour: false, width }
+    }
+
+    /// Whether colour is shown.
+    pub fn has_colour(&self) -> bool {
+        self.colour
+    }
+
+    /// The width in columns; `None` where lines may be as long as they are.
+    pub fn width(&self) -> Option<usize> {
+        self.width
+    }
+
+    /// What is wrong.
+    pub fn bad(&self, text: &str) -> String {
+        self.styled(text, AnsiColor::Red.on_default().bold())
+    }
+
+    /// What is right.
+    pub fn good(&self, text: &str) -> String {
+        self.styled(text, AnsiColor::Green.on_default())
+    }
+
+    /// What somebody should look at.
+    pub fn notable(&self, text: &str) -> String {
+        self.styled(text, AnsiColor::Yellow.on_default())
+    }
+
+    /// A heading.
+    pub fn heading(&self, text: &str) -> String {
+        self.styled(text, Style::new().bold())
+    }
+
+    /// What matters less.
+    pub fn faint(&self, text: &str) -> String {
+        self.styled(text, Style::new().dimmed())
+    }
+
+    fn styled(&self, text: &str, style: Style) -> String {
+        if self.colour { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+fn colour(choice: ColorChoice, environment: &Environment, is_terminal: bool) -> bool {
+    match choice {
+        ColorChoice::Always => true,
+        ColorChoice::Never => false,
+        ColorChoice::Auto => {
+            let set = |name| environment.get(name).is_some_and(|value| !value.is_empty());
+            is_terminal && !set("NO_COLOR") && environment.get("TERM") != Some("dumb")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn colour_is_for_terminals_and_can_be_refused() {
+        let none = Environment::default();
+        let refused = Environment::from([("NO_COLOR", "1")]);
+        let empty = Environment::from([("NO_COLOR", "")]);
+        assert!(colour(ColorChoice::Auto, &none, true));
+        assert!(colour(ColorChoice::Auto, &empty, true));
+        assert!(!colour(ColorChoice::Auto, &none, false));
+        assert!(!colour(ColorChoice::Auto, &refused, true));
+        assert!(colour(ColorChoice::Always, &refused, false));
+        assert!(!colour(ColorChoice::Never, &none, true));
+        assert_eq!(Terminal::plain(None).bad("x"), "x");
+    }
+}

@@ -1,0 +1,39 @@
+//! The configuration: files and environment in, checked [`Settings`] out.
+//!
+//! Each text is read into a [`fragment`] (a tree whose values know their place), the fragments are merged, what does
+//! not fit the schema is reported and taken out, and the rest is checked value by value. Nothing stops at the first
+//! problem: [`load`] reports all of them. Only [`Settings`] leaves this module. Nothing here talks to a network.
+
+mod at;
+mod check;
+mod cron;
+mod duration;
+mod environment;
+mod file;
+mod fragment;
+mod load;
+mod merge;
+mod place;
+mod problem;
+mod schema;
+mod secret;
+mod section;
+mod settings;
+mod structure;
+
+pub use cron::{CronSchedule, ParseCronError};
+pub use duration::{ParseDurationError, parse_duration, show_duration};
+pub use environment::Environment;
+pub use load::load;
+pub use place::{Origin, Place};
+pub use problem::{ConfigError, Problem, Severity};
+pub use schema::published as json_schema;
+pub use secret::Secret;
+pub use section::{
+    ClientCertificate, HttpSettings, IdentitySettings, JournalSettings, LogFormat, LogLevel, LogSettings,
+    ManagedIdentity, PollSettings, PollTrigger, ProxySettings, RolloutSettings,
+};
+pub use settings::Settings;
+
+/// `config/certroll.toml`: the reference that people read is the source of the defaults.
+pub const DEFAULTS: &str = include_str!("../../../config/certroll.toml");

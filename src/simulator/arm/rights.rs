@@ -1,0 +1,42 @@
+//! What a caller may do over Resource Manager, as data.
+
+/// The rights of one caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rights {
+    /// Read cloud services, their instances and update domains.
+    pub read: bool,
+    /// Write cloud services, walk update domains, start, stop and restart.
+    pub write: bool,
+    /// Read vaults as resources.
+    pub read_vaults: bool,
+    /// `Microsoft.KeyVault/vaults/deploy/action`.
+    pub deploy: Deploy,
+}
+
+/// From which vaults a caller may deploy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Deploy {
+    /// All, as Contributor.
+    AllVaults,
+    /// These, by name. Virtual Machine Contributor has none.
+    Vaults(Vec<String>),
+}
+
+impl Rights {
+    /// Everything.
+    pub fn all() -> Self {
+        Self { read: true, write: true, read_vaults: true, deploy: Deploy::AllVaults }
+    }
+
+    /// Nothing.
+    pub fn none() -> Self {
+        Self { read: false, write: false, read_vaults: false, deploy: Deploy::Vaults(Vec::new()) }
+    }
+
+    pub(crate) fn may_deploy(&self, vault: &str) -> bool {
+        match &self.deploy {
+            Deploy::AllVaults => true,
+            Deploy::Vaults(names) => names.iter().any(|name| name.eq_ignore_ascii_case(vault)),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! What people read: help, summaries, messages.
+
+mod check;
+mod configuration;
+mod help;
+
+/// Compares with a file of `tests/snapshots`.
+macro_rules! snapshot {
+    ($name:expr, $text:expr) => {
+        insta::with_settings!({ snapshot_path => "../snapshots", prepend_module_to_snapshot => false, omit_expression => true }, {
+            insta::assert_snapshot!($name, $text);
+        });
+    };
+}
+pub(crate) use snapshot;

@@ -1,0 +1,4 @@
+//! What the tests share: running the real program in a directory of its own.
+
+pub(crate) mod program;
+pub(crate) mod written;
