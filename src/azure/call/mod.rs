@@ -219,8 +219,10 @@ impl Caller {
         let mut answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
         if answer.status == 401 {
             let renewed = self.tokens.instead_of(scope, &token).await;
-            token = renewed.map_err(|none| self.no_token(call, &none))?;
-            answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
+            if let Some(renewed) = renewed.map_err(|none| self.no_token(call, &none))? {
+                token = renewed;
+                answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
+            }
         }
         if answer.is_success() { Ok(answer) } else { Err(self.classify(call, Nature::Read, &answer, &token)) }
     }
