@@ -1,7 +1,7 @@
 //! certroll's clients for Microsoft Entra ID, Key Vault and Azure Resource Manager.
 //!
 //! [`Azure`] is made from [`AzureOptions`] and gives the two ports that the engine calls:
-//! [`VaultReader`](certroll_core::ports::VaultReader) and [`CloudServices`](certroll_core::ports::CloudServices). It
+//! [`VaultReader`] and [`CloudServices`]. It
 //! decides nothing, and keeps no state but tokens, counters and what it was told of remaining limits.
 //!
 //! Reads are repeated within limits. A write is sent once, whatever happens: the error's type tells whether it may have

@@ -9,7 +9,7 @@ use certroll_core::ports::Clock;
 use thiserror::Error;
 use url::Url;
 
-use crate::token::IdentityOptions;
+use crate::token::{Environment, IdentityOptions};
 use crate::transport::BodyLimit;
 
 /// Everything that the clients need to know. Make one with [`AzureOptions::new`] and change what differs.
@@ -28,11 +28,14 @@ pub struct AzureOptions {
 }
 
 impl AzureOptions {
-    /// The usual options: identity `auto`, the environment's proxy, the default limits.
+    /// The usual options: identity `auto` with this process's environment, its proxy, the default limits.
     pub fn new(cloud: AzureCloud, clock: Arc<dyn Clock>) -> Self {
         Self {
             cloud,
-            identity: IdentityOptions::default(),
+            identity: IdentityOptions {
+                environment: Environment::of_process(),
+                ..IdentityOptions::default()
+            },
             network: Network::default(),
             limits: Limits::default(),
             clock,

@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use crate::certificate::VersionFacts;
 use crate::id::{
-    RolloutId,     CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName,
-    VaultObject, VersionId,
+    CloudServiceId, ObjectKind, ObjectName, RolloutId, SecretIdentifier, SourceVaultId, Thumbprint,
+    VaultName, VaultObject, VersionId,
 };
 use crate::rollout::Event;
 use crate::target::cloud_service::{
@@ -192,7 +192,12 @@ impl fmt::Debug for SecretObject {
 #[async_trait]
 pub trait VaultReader: Send + Sync {
     /// The versioned identifier of a secret, by the cloud's vault suffix. No call.
-    fn secret_identifier(&self, vault: &VaultName, name: &ObjectName, version: &VersionId) -> SecretIdentifier;
+    fn secret_identifier(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: &VersionId,
+    ) -> SecretIdentifier;
     /// All objects of a collection, whatever number of pages that takes.
     async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError>;
     /// All versions of an object, in no particular order, without any value.

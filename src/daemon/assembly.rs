@@ -145,11 +145,13 @@ fn identity(settings: &IdentitySettings) -> Result<IdentityKind, AssemblyError> 
             client_id: client_id.clone(),
             secret: Zeroizing::new(secret.reveal().to_owned()),
         },
-        IdentitySettings::ClientCertificate { tenant_id, client_id, certificate } => IdentityKind::ClientCertificate {
-            tenant_id: tenant_id.clone(),
-            client_id: client_id.clone(),
-            certificate: client_certificate(certificate)?,
-        },
+        IdentitySettings::ClientCertificate { tenant_id, client_id, certificate } => {
+            IdentityKind::ClientCertificate {
+                tenant_id: tenant_id.clone(),
+                client_id: client_id.clone(),
+                certificate: client_certificate(certificate)?,
+            }
+        }
         IdentitySettings::AzureCli { tenant_id } => IdentityKind::AzureCli { tenant_id: tenant_id.clone() },
     })
 }
@@ -158,6 +160,9 @@ fn client_certificate(
     settings: &crate::config::ClientCertificate,
 ) -> Result<certroll_azure::ClientCertificate, AssemblyError> {
     let bytes = Zeroizing::new(read(&settings.file)?);
-    let refused = |reason: String| AssemblyError::ClientCertificate { path: settings.file.display().to_string(), reason };
+    let refused = |reason: String| AssemblyError::ClientCertificate {
+        path: settings.file.display().to_string(),
+        reason,
+    };
     certroll_azure::ClientCertificate::from_pem(&bytes).map_err(|error| refused(error.to_string()))
 }

@@ -22,8 +22,9 @@ pub(crate) async fn certificate(
         .await
         .map_err(|error| Unreadable::from(&error))?;
     let place = || secret.object(ObjectKind::Certificate);
-    let leaf = Certificate::parse(&object.der)
-        .map_err(|error| Unreadable::content(format!("`{}` version {}: {error}", place(), secret.version()), None))?;
+    let leaf = Certificate::parse(&object.der).map_err(|error| {
+        Unreadable::content(format!("`{}` version {}: {error}", place(), secret.version()), None)
+    })?;
     if object.thumbprint.is_some_and(|stated| stated != leaf.thumbprint()) {
         let reason = format!(
             "`{}` version {}: expected a certificate with the thumbprint {} that the vault states, found {}",

@@ -51,7 +51,9 @@ mod tests {
     #[test]
     fn one_permit_a_service_whatever_its_case() {
         let id = |group: &str| -> CloudServiceId {
-            format!("/subscriptions/s/resourceGroups/{group}/providers/Microsoft.Compute/cloudServices/shop").parse().unwrap()
+            format!("/subscriptions/s/resourceGroups/{group}/providers/Microsoft.Compute/cloudServices/shop")
+                .parse()
+                .unwrap()
         };
         let locks = ServiceLocks::new();
         let permit = locks.acquire(&id("shop")).unwrap();

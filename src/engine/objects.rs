@@ -51,7 +51,8 @@ async fn of_vault(
         match outside.vaults.list(&vault, kind).await {
             Ok(listed) => {
                 world.remember_pages(&vault, kind, listed.len().div_ceil(PAGE).max(1));
-                listings.insert(kind, listed.into_iter().map(|object| (object.name.clone(), object)).collect());
+                listings
+                    .insert(kind, listed.into_iter().map(|object| (object.name.clone(), object)).collect());
             }
             Err(error) => {
                 tracing::warn!(vault = %vault, collection = kind.collection(), error = %error, "a vault cannot be listed");
@@ -144,7 +145,8 @@ async fn of_object(
 }
 
 fn unchanged(listed: &ListedObject, current: &CurrentFacts) -> bool {
-    listed.updated == current.updated && (listed.thumbprint.is_none() || listed.thumbprint == current.thumbprint)
+    listed.updated == current.updated
+        && (listed.thumbprint.is_none() || listed.thumbprint == current.thumbprint)
 }
 
 /// A version that was the newest at an earlier look keeps the time of that look. One that is met for the first time
@@ -164,12 +166,18 @@ async fn certificate(key: &ObjectKey, outside: &Outside) -> Result<KnownObject, 
     match outside.vaults.certificate(&key.vault, &key.name, None).await {
         Ok(object) if object.facts.enabled => {
             let current = CurrentFacts { updated: object.facts.updated, thumbprint: object.thumbprint };
-            let newest = ObservedVersion { facts: object.facts, secret: object.secret, first_seen: outside.clock.now() };
+            let newest = ObservedVersion {
+                facts: object.facts,
+                secret: object.secret,
+                first_seen: outside.clock.now(),
+            };
             let object = ObservedObject { kind: ObjectKind::Certificate, newest: Ok(newest) };
             Ok(KnownObject { object, current: Some(current) })
         }
         Ok(_) => by_versions(key, ObjectKind::Certificate, outside).await,
-        Err(error) if error.kind() == FaultKind::Disabled => by_versions(key, ObjectKind::Certificate, outside).await,
+        Err(error) if error.kind() == FaultKind::Disabled => {
+            by_versions(key, ObjectKind::Certificate, outside).await
+        }
         Err(error) => Err(error),
     }
 }
@@ -189,10 +197,11 @@ async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Re
             let read = outside.vaults.certificate(&key.vault, &key.name, Some(&newest.version)).await?;
             (read.secret, read.thumbprint)
         }
-        ObjectKind::Secret => (outside.vaults.secret_identifier(&key.vault, &key.name, &newest.version), None),
+        ObjectKind::Secret => {
+            (outside.vaults.secret_identifier(&key.vault, &key.name, &newest.version), None)
+        }
     };
     let current = current_enabled.then_some(CurrentFacts { updated: newest.updated, thumbprint });
     let version = ObservedVersion { facts: newest.clone(), secret, first_seen: outside.clock.now() };
     Ok(KnownObject { object: ObservedObject { kind, newest: Ok(version) }, current })
 }
-

@@ -23,7 +23,8 @@ const ROUNDS: usize = 8;
 
 /// Everything that planning `policy` needs. What cannot be read is in the observation with its reason.
 pub(crate) async fn observe(policy: &Policy, outside: &Outside, world: &World) -> Observation {
-    let mut observation = Observation { services: services(policy, outside, world).await, ..Observation::default() };
+    let mut observation =
+        Observation { services: services(policy, outside, world).await, ..Observation::default() };
     for round in 1..=ROUNDS {
         let wanted: BTreeSet<Need> =
             policy.services.iter().flat_map(|service| needs(service, &observation)).collect();
@@ -72,7 +73,8 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
     observation.vaults.extend(read.await);
     let read = futures::stream::iter(instances)
         .map(|service| async move {
-            let instances = outside.services.instances(&service).await.map_err(|error| Unreadable::from(&error));
+            let instances =
+                outside.services.instances(&service).await.map_err(|error| Unreadable::from(&error));
             (service, instances)
         })
         .buffer_unordered(AT_ONCE)

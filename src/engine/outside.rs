@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use certroll_core::ports::{Clock, CloudServices, EndpointProbe, RolloutJournal, RolloutObserver, VaultReader};
+use certroll_core::ports::{
+    Clock, CloudServices, EndpointProbe, RolloutJournal, RolloutObserver, VaultReader,
+};
 
 /// Everything that the engine reaches the outside by.
 #[derive(Clone)]

@@ -4,7 +4,9 @@
 use certroll_core::id::RolloutId;
 use certroll_core::plan::PlannedUpdate;
 use certroll_core::ports::{JournalError, Progress, Recorded};
-use certroll_core::rollout::{Action, Cause, Ending, Event, FoldError, Initiator, Limits, Rollout, give_up, next_action};
+use certroll_core::rollout::{
+    Action, Cause, Ending, Event, FoldError, Initiator, Limits, Rollout, give_up, next_action,
+};
 use certroll_core::target::cloud_service::CloudServiceModel;
 use thiserror::Error;
 use tokio::sync::watch;
@@ -64,7 +66,10 @@ pub async fn start(
     stop: watch::Receiver<bool>,
 ) -> Result<Outcome, RolloutError> {
     if permit.service() != &update.service {
-        return Err(RolloutError::Permit { held: permit.service().to_string(), wanted: update.service.to_string() });
+        return Err(RolloutError::Permit {
+            held: permit.service().to_string(),
+            wanted: update.service.to_string(),
+        });
     }
     let at = outside.clock.now();
     let id = RolloutId::new(at, &update.service);

@@ -49,7 +49,8 @@ impl RolloutJournal for MemoryJournal {
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError> {
-        let ended = |events: &Vec<Recorded>| events.iter().any(|record| matches!(record.event, Event::Ended { .. }));
+        let ended =
+            |events: &Vec<Recorded>| events.iter().any(|record| matches!(record.event, Event::Ended { .. }));
         Ok(self.rollouts().into_iter().filter(|events| !ended(events)).collect())
     }
 

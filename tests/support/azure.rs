@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use certroll::assembly::{Assembled, assemble};
 use certroll::config::{self, Environment, Settings};
+use certroll_core::id::RolloutId;
 use certroll_core::plan::{Occasion, PlanReport, PlannedUpdate, Status};
 use certroll_core::ports::{Clock, Progress, Recorded, RolloutObserver};
-use certroll_core::id::RolloutId;
 use certroll_core::rollout::{Ending, Initiator};
 use certroll_engine::locks::ServiceLocks;
+use certroll_engine::pass;
 use certroll_engine::rollout::{Outcome, start};
 use certroll_engine::world::World;
-use certroll_engine::pass;
 use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::Simulator;
 use certroll_simulator::cloud::Cloud;
@@ -78,7 +78,7 @@ pub(crate) fn shop_service(simulator: &Simulator, extra: &str) -> String {
             )
         })
         .unwrap_or_default();
-    let id = simulator.with(|cloud| cloud.service(shop::SERVICE).unwrap().id.clone());
+    let id = simulator.with(|cloud| cloud.service(shop::SERVICE).unwrap().id.resource_id());
     format!("[[service]]\nid = \"{id}\"\n{extra}\n{endpoint}")
 }
 

@@ -9,8 +9,9 @@ use certroll_core::ports::{FaultKind, PortError, PortFault};
 use jiff::Timestamp;
 use serde_json::Value;
 
+use super::hint::{self, Who};
 use super::json;
-use super::{Call, Subject, hint, retry_after};
+use super::{Call, Subject, retry_after};
 use crate::transport::{Answer, Sent, TransportFault};
 use crate::words::printable;
 
@@ -108,16 +109,20 @@ pub(crate) fn status(
     nature: Nature,
     answer: &Answer,
     now: Timestamp,
-    cloud_name: &str,
+    who: Who<'_>,
 ) -> PortError {
-    let said = Said::of_body(&answer.body);
+    let mut said = Said::of_body(&answer.body);
+    if let Some(audience) = asked_audience(answer) {
+        said.message =
+            format!("{} (it asks for a token for `{audience}`)", said.message).trim_start().to_owned();
+    }
     let kind = kind(call, answer.status, &said);
     let fault = PortFault {
         doing: call.doing.clone(),
         kind,
         status: Some(answer.status),
         code: said.codes(),
-        hint: hint::for_answer(call, kind, &said, cloud_name),
+        hint: hint::for_answer(call, kind, &said, who),
         message: said.message,
     };
     let after = retry_after(answer, now);
@@ -140,6 +145,16 @@ pub(crate) fn status(
         | FaultKind::Malformed
         | FaultKind::ForeignHost => PortError::Permanent(fault),
     }
+}
+
+/// For whom a 401 wants a token (`resource` or `scope` of its challenge): tells a vault of another cloud at once. It is
+/// shown and never followed; the configured cloud's scope is the only one that is ever asked for.
+fn asked_audience(answer: &Answer) -> Option<String> {
+    let challenge = answer.header("www-authenticate").filter(|_| answer.status == 401)?;
+    let value = ["resource=", "scope="].iter().find_map(|name| challenge.split(name).nth(1))?;
+    let value = value.trim_start_matches('"').split(['"', ',', ' ']).next()?;
+    let plain = !value.is_empty() && value.len() <= 100 && value.chars().all(|c| c.is_ascii_graphic());
+    plain.then(|| printable(value))
 }
 
 fn kind(call: &Call, status: u16, said: &Said) -> FaultKind {
@@ -200,6 +215,8 @@ mod tests {
     use reqwest::header::{HeaderMap, HeaderValue};
     use serde_json::json;
 
+    const WHO: Who<'static> = Who { cloud_name: "china", object: Some("0b7e") };
+
     fn vault_call() -> Call {
         Call {
             operation: Operation::VaultSecret,
@@ -222,7 +239,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("retry-after", HeaderValue::from_static("7"));
         let answer = Answer { status: code, headers, body: body.to_string().into_bytes().into() };
-        status(call, nature, &answer, Timestamp::UNIX_EPOCH, "china")
+        status(call, nature, &answer, Timestamp::UNIX_EPOCH, WHO)
     }
 
     fn shown(fault: &PortError) -> &'static str {
@@ -292,7 +309,7 @@ mod tests {
             let fault = judged(&vault_call(), Nature::Read, 403, &json!({ "error": error }));
             assert_eq!((fault.kind(), shown(&fault)), (kind, "permanent"), "{inner} {message}");
             let told = fault.fault().hint.clone().unwrap_or_default();
-            assert!(told.contains(hint), "{inner}: {told}");
+            assert!(told.contains(hint) && !told.contains("<object id>"), "{inner}: {told}");
             if !inner.is_empty() {
                 assert_eq!(fault.fault().code.as_deref(), Some(format!("Forbidden/{inner}").as_str()));
             }
@@ -321,6 +338,29 @@ mod tests {
         let fault = judged(&service_call(), Nature::Write, 400, &body);
         let hint = fault.fault().hint.clone().unwrap_or_default();
         assert!(hint.contains("az keyvault update") && hint.contains("AzureChinaCloud"), "{hint}");
+    }
+
+    #[test]
+    fn a_challenge_tells_for_whom_a_token_is_wanted() {
+        for (challenge, shown) in [
+            (
+                r#"Bearer authorization="https://login.x/t", resource="https://vault.azure.net""#,
+                "https://vault.azure.net",
+            ),
+            (
+                r#"Bearer authorization="https://login.x/t", scope="https://vault.azure.net/.default""#,
+                ".net/.default",
+            ),
+            ("Bearer error=invalid_token", ""),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("www-authenticate", HeaderValue::from_static(challenge));
+            let answer = Answer { status: 401, headers, body: Default::default() };
+            let fault = status(&vault_call(), Nature::Read, &answer, Timestamp::UNIX_EPOCH, WHO);
+            assert_eq!(fault.kind(), FaultKind::Unauthorized);
+            assert_eq!(fault.to_string().contains("asks for a token for"), !shown.is_empty(), "{fault}");
+            assert!(fault.to_string().contains(shown), "{fault}");
+        }
     }
 
     #[test]

@@ -24,8 +24,25 @@ pub(crate) enum Subject {
     VaultResource { vault: VaultName },
 }
 
+/// Who asked, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Who<'a> {
+    /// The configured cloud.
+    pub(crate) cloud_name: &'a str,
+    /// The object id to which roles are assigned, if the token tells it.
+    pub(crate) object: Option<&'a str>,
+}
+
 /// The hint for an answer with an error, where one is known.
-pub(crate) fn for_answer(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<String> {
+pub(crate) fn for_answer(call: &Call, kind: FaultKind, said: &Said, who: Who<'_>) -> Option<String> {
+    let hint = known(call, kind, said, who.cloud_name)?;
+    Some(match who.object {
+        Some(object) => hint.replace("<object id>", object),
+        None => hint,
+    })
+}
+
+fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<String> {
     let hint = match (kind, &call.subject) {
         (FaultKind::Forbidden, Subject::Objects { vault, kind } | Subject::Object { vault, kind }) => {
             vault_permission(vault, *kind, said)
@@ -124,12 +141,40 @@ pub(crate) fn for_transport(call: &Call, kind: FaultKind, message: &str) -> Opti
     }
 }
 
-/// The hint for a chain of identities that gave no token.
+/// The hint for a chain of identities that gave no token, from the token authority's own codes.
+///
+/// Source: Microsoft's list of Entra ID error codes; the audiences of federated credentials by cloud.
 pub(crate) fn for_no_token(none: &NoToken, cloud_name: &str) -> Option<String> {
-    let (_, reason) = none.reasons.iter().find(|(link, _)| *link == "azure_cli")?;
-    reason
-        .to_ascii_lowercase()
-        .contains("login")
+    let said = |code: &str| none.reasons.iter().any(|(_, reason)| reason.contains(code));
+    let any = |codes: &[&str]| codes.iter().any(|code| said(&format!("{code}:")));
+    let audience = match cloud_name {
+        "china" => "api://AzureADTokenExchangeChina",
+        "usgov" => "api://AzureADTokenExchangeUSGov",
+        _ => "api://AzureADTokenExchange",
+    };
+    if any(&["AADSTS7000215", "AADSTS7000222"]) {
+        let hint =
+            "the client secret is wrong or has expired: az ad app credential reset --id <application id>";
+        return Some(in_cloud(hint.to_owned(), cloud_name));
+    }
+    if any(&["AADSTS70021", "AADSTS700211", "AADSTS700212", "AADSTS700213"]) {
+        let hint = format!(
+            "a federated credential must have this token's issuer and subject, and the audience `{audience}`: az \
+             identity federated-credential list --identity-name <identity> --resource-group <group>"
+        );
+        return Some(in_cloud(hint, cloud_name));
+    }
+    if any(&["AADSTS700027"]) {
+        return Some(
+            "the certificate is not one of the application's: upload its public part there".to_owned(),
+        );
+    }
+    if any(&["AADSTS90002", "AADSTS900023", "AADSTS700016"]) {
+        return Some(format!("tenant and application must be those of the configured cloud, `{cloud_name}`"));
+    }
+    none.reasons
+        .iter()
+        .any(|(link, reason)| *link == "azure_cli" && reason.to_ascii_lowercase().contains("az login"))
         .then(|| in_cloud("log in with az login, or configure another identity".to_owned(), cloud_name))
 }
 
@@ -139,5 +184,42 @@ fn in_cloud(hint: String, cloud_name: &str) -> String {
         "china" => format!("{hint} (after az cloud set --name AzureChinaCloud)"),
         "usgov" => format!("{hint} (after az cloud set --name AzureUSGovernment)"),
         _ => hint,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_authority_s_codes_have_hints() {
+        for (link, reason, cloud, expected) in [
+            (
+                "client_secret",
+                "AADSTS7000222: The provided client secret keys are expired.",
+                "public",
+                "credential reset",
+            ),
+            (
+                "workload_identity",
+                "AADSTS700212: No matching record",
+                "china",
+                "`api://AzureADTokenExchangeChina`",
+            ),
+            (
+                "workload_identity",
+                "AADSTS70021: No matching record",
+                "public",
+                "`api://AzureADTokenExchange`",
+            ),
+            ("client_secret", "AADSTS90002: Tenant 't' not found.", "usgov", "`usgov`"),
+            ("azure_cli", "Please run 'az login'", "china", "AzureChinaCloud"),
+            ("managed_identity", "no metadata endpoint", "public", ""),
+        ] {
+            let none =
+                NoToken { reasons: vec![(link, format!("status 400: x: {reason}"))], transient: false };
+            let hint = for_no_token(&none, cloud).unwrap_or_default();
+            assert!(hint.contains(expected) && hint.is_empty() == expected.is_empty(), "{reason}: {hint}");
+        }
     }
 }

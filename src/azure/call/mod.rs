@@ -49,6 +49,34 @@ pub(crate) struct Call {
 }
 
 impl Call {
+    /// A call to an address. `path` is made of identifiers that were parsed, so that nothing in it is read by a URL in
+    /// another way.
+    ///
+    /// # Errors
+    /// The address is none; with parsed identifiers only a custom cloud's host can be the reason.
+    pub(crate) fn to(
+        operation: Operation,
+        doing: String,
+        (host, path): (&str, &str),
+        api_version: &str,
+        subject: Subject,
+    ) -> Result<Self, PortError> {
+        match Url::parse(&format!("https://{host}{path}")) {
+            Ok(mut url) => {
+                url.query_pairs_mut().append_pair("api-version", api_version);
+                Ok(Self { operation, doing, url, subject })
+            }
+            Err(reason) => Err(PortError::Permanent(PortFault {
+                doing,
+                kind: FaultKind::Refused,
+                status: None,
+                code: None,
+                message: format!("its address cannot be formed: {reason}"),
+                hint: None,
+            })),
+        }
+    }
+
     pub(crate) fn fault(&self, kind: FaultKind, message: impl Into<String>) -> PortFault {
         PortFault {
             doing: self.doing.clone(),
@@ -141,7 +169,7 @@ impl Caller {
                 // Nothing was done. A token that had served before was refused: the next attempt takes a new one.
                 let served = self.clock.now().duration_since(token.obtained) > SignedDuration::from_secs(60);
                 self.tokens.forget(scope, &token);
-                let fault = self.classify(call, Nature::Write, &answer);
+                let fault = self.classify(call, Nature::Write, &answer, &token);
                 Err(if served {
                     PortError::Retryable { fault: fault.fault().clone(), after: None }
                 } else {
@@ -149,7 +177,7 @@ impl Caller {
                 })
             }
             Ok(answer) if matches!(answer.status, 200..=202) => Ok(answer),
-            Ok(answer) => Err(self.classify(call, Nature::Write, &answer)),
+            Ok(answer) => Err(self.classify(call, Nature::Write, &answer, &token)),
             Err(fault) => Err(fault),
         };
         self.count(call, &outcome);
@@ -187,14 +215,16 @@ impl Caller {
 
     async fn exchange_read(&self, call: &Call, attempt: u32) -> Result<Answer, PortError> {
         let scope = self.scope(call);
-        let token = self.tokens.token(scope).await.map_err(|none| self.no_token(call, &none))?;
+        let mut token = self.tokens.token(scope).await.map_err(|none| self.no_token(call, &none))?;
         let mut answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
         if answer.status == 401 {
-            let token =
-                self.tokens.instead_of(scope, &token).await.map_err(|none| self.no_token(call, &none))?;
-            answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
+            let renewed = self.tokens.instead_of(scope, &token).await;
+            if let Some(renewed) = renewed.map_err(|none| self.no_token(call, &none))? {
+                token = renewed;
+                answer = self.exchange(call, Method::GET, Zeroizing::default(), &token, attempt).await?;
+            }
         }
-        if answer.is_success() { Ok(answer) } else { Err(self.classify(call, Nature::Read, &answer)) }
+        if answer.is_success() { Ok(answer) } else { Err(self.classify(call, Nature::Read, &answer, &token)) }
     }
 
     /// One request and its answer, whatever the status.
@@ -253,8 +283,9 @@ impl Caller {
         }
     }
 
-    fn classify(&self, call: &Call, nature: Nature, answer: &Answer) -> PortError {
-        classify::status(call, nature, answer, self.clock.now(), self.tokens.cloud_name())
+    fn classify(&self, call: &Call, nature: Nature, answer: &Answer, token: &Token) -> PortError {
+        let who = hint::Who { cloud_name: self.tokens.cloud_name(), object: token.holder.object.as_deref() };
+        classify::status(call, nature, answer, self.clock.now(), who)
     }
 
     fn no_token(&self, call: &Call, none: &NoToken) -> PortError {

@@ -30,8 +30,6 @@ impl Services {
         Self { caller }
     }
 
-    /// A call below a resource. `path` is made of identifiers that were parsed and hold nothing that a URL would read
-    /// in another way.
     fn call(
         &self,
         operation: Operation,
@@ -40,21 +38,8 @@ impl Services {
         api_version: &str,
         subject: Subject,
     ) -> Result<Call, PortError> {
-        let address = format!("https://{}{path}", self.caller.cloud.resource_manager_host);
-        match Url::parse(&address) {
-            Ok(mut url) => {
-                url.query_pairs_mut().append_pair("api-version", api_version);
-                Ok(Call { operation, doing, url, subject })
-            }
-            Err(fault) => Err(PortError::Permanent(certroll_core::ports::PortFault {
-                doing,
-                kind: FaultKind::Refused,
-                status: None,
-                code: None,
-                message: format!("the address cannot be formed: {fault}"),
-                hint: None,
-            })),
-        }
+        let host = self.caller.cloud.resource_manager_host.as_str();
+        Call::to(operation, doing, (host, path), api_version, subject)
     }
 
     fn service_call(

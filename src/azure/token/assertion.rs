@@ -13,6 +13,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use certroll_core::id::Thumbprint;
 use certroll_core::ports::Clock;
 use jiff::Timestamp;
+use p12_keystore::Pkcs12Archive;
 use ring::digest;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
@@ -21,6 +22,8 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::json;
 use thiserror::Error;
 use zeroize::Zeroize;
+
+use crate::words::printable;
 
 /// How long a proof is good for, in seconds: long enough for a slow proxy, short if it leaks.
 const LIFE: i64 = 600;
@@ -50,6 +53,9 @@ pub enum ClientCertificateError {
     /// The key is of another kind, or too small.
     #[error("its key is refused ({0}); expected RSA of 2048 bits or more")]
     Key(String),
+    /// The PKCS#12 file does not open.
+    #[error("it does not open as PKCS#12: {0}; is the password right?")]
+    Pkcs12(String),
     /// None of the certificates belongs to the key.
     #[error("none of its certificates belongs to its key")]
     Mismatch,
@@ -65,6 +71,19 @@ impl ClientCertificate {
             CertificateDer::pem_slice_iter(pem).filter_map(Result::ok).collect();
         let key = PrivateKeyDer::from_pem_slice(pem).map_err(|_| ClientCertificateError::NoKey)?;
         Self::from_der(chain.iter().map(AsRef::as_ref), key)
+    }
+
+    /// Reads PKCS#12 (a `.pfx` file): one private key and the certificate that belongs to it.
+    ///
+    /// # Errors
+    /// It cannot be opened with the password, or holds no such pair.
+    pub fn from_pkcs12(pfx: &[u8], password: &str) -> Result<Self, ClientCertificateError> {
+        let archive = Pkcs12Archive::from_pkcs12(pfx, password)
+            .map_err(|reason| ClientCertificateError::Pkcs12(printable(&reason.to_string())))?;
+        let [bag] = archive.keys.as_slice() else { return Err(ClientCertificateError::NoKey) };
+        // The archive's own copy is its reader's and is not wiped.
+        let key = PrivateKeyDer::Pkcs8(bag.key.as_der().to_vec().into());
+        Self::from_der(archive.certs.iter().map(|bag| bag.cert.as_der()), key)
     }
 
     /// Takes certificates and their key as DER. The key is wiped.
@@ -164,7 +183,7 @@ mod tests {
     use super::*;
     use ring::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 
-    /// A key made for this test, by `openssl genpkey -algorithm RSA`.
+    /// A key of this test and of nothing else, made by `openssl genpkey -algorithm RSA`.
     const KEY: &str = include_str!("testdata/client-key.pem");
 
     fn certificate_for(key: &str) -> String {
@@ -195,6 +214,29 @@ mod tests {
         assert_eq!(part(0)["x5t"], x5t.as_str());
         assert_eq!(part(1)["aud"], audience);
         assert_eq!(part(1)["exp"], now.as_second() + 600);
+    }
+
+    #[test]
+    fn pkcs12_is_read_with_its_password() {
+        use p12_keystore::{Certificate, KeyStore, KeyStoreEntry, LocalKeyId, PrivateKey, PrivateKeyChain};
+        let leaf = CertificateDer::from_pem_slice(certificate_for(KEY).as_bytes()).unwrap();
+        let PrivateKeyDer::Pkcs8(key) = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap() else {
+            panic!("the key is PKCS#8")
+        };
+        let chain = PrivateKeyChain::new(
+            LocalKeyId(vec![1]),
+            PrivateKey::from_der(key.secret_pkcs8_der()).unwrap(),
+            [Certificate::from_der(&leaf).unwrap()],
+        );
+        let mut store = KeyStore::new();
+        store.add_entry("client", KeyStoreEntry::PrivateKeyChain(chain));
+        let pfx = store.writer("password").write().unwrap();
+        let found = ClientCertificate::from_pkcs12(&pfx, "password").unwrap();
+        assert_eq!(found.x5t, URL_SAFE_NO_PAD.encode(Thumbprint::of_der(&leaf).as_bytes()));
+        for (bytes, password) in [(&pfx[..], "other"), (&pfx[..100], "password"), (b"garbage", "")] {
+            let fault = ClientCertificate::from_pkcs12(bytes, password).unwrap_err();
+            assert!(matches!(fault, ClientCertificateError::Pkcs12(_)), "{fault}");
+        }
     }
 
     #[test]

@@ -59,7 +59,10 @@ fn application(
     const NAME: &str = "client_secret or client_certificate";
     let secret = secret.or_else(|| variable(environment, "AZURE_CLIENT_SECRET").map(Zeroizing::new));
     let certificate = match (&secret, certificate, environment.get("AZURE_CLIENT_CERTIFICATE_PATH")) {
-        (None, None, Some(path)) => Some(certificate_at(path)?),
+        (None, None, Some(path)) => {
+            let password = environment.get("AZURE_CLIENT_CERTIFICATE_PASSWORD").unwrap_or_default();
+            Some(certificate_at(path, password)?)
+        }
         (_, given, _) => given,
     };
     let (Some(tenant_id), Some(client_id)) = (tenant_id, client_id) else {
@@ -75,10 +78,16 @@ fn application(
     })
 }
 
-fn certificate_at(path: &str) -> Result<ClientCertificate, SetupError> {
+/// Reads a file of PEM, or of PKCS#12, which is DER and begins with a sequence.
+fn certificate_at(path: &str, password: &str) -> Result<ClientCertificate, SetupError> {
     let fault = |reason: String| SetupError::Identity { identity: "client_certificate", reason };
-    let pem = std::fs::read(path).map(Zeroizing::new).map_err(|io| fault(format!("`{path}`: {io}")))?;
-    ClientCertificate::from_pem(&pem).map_err(|reason| fault(format!("`{path}`: {reason}")))
+    let bytes = std::fs::read(path).map(Zeroizing::new).map_err(|io| fault(format!("`{path}`: {io}")))?;
+    let read = if bytes.first() == Some(&0x30) {
+        ClientCertificate::from_pkcs12(&bytes, password)
+    } else {
+        ClientCertificate::from_pem(&bytes)
+    };
+    read.map_err(|reason| fault(format!("`{path}`: {reason}")))
 }
 
 fn workload(

@@ -114,8 +114,9 @@ pub struct Environment(HashMap<String, String>);
 impl Environment {
     /// The variables of this process.
     pub fn of_process() -> Self {
-        const NAMES: [&str; 8] = [
+        const NAMES: [&str; 9] = [
             "AZURE_AUTHORITY_HOST",
+            "AZURE_CLIENT_CERTIFICATE_PASSWORD",
             "AZURE_CLIENT_CERTIFICATE_PATH",
             "AZURE_CLIENT_ID",
             "AZURE_CLIENT_SECRET",

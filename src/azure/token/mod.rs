@@ -31,7 +31,8 @@ const EARLY: i64 = 300;
 /// Tokens that live longer than this are renewed at half their life, in seconds, as Microsoft's libraries do it: the
 /// token of a managed identity lives a day, and an outage of the authority is then noticed half a day before it hurts.
 const LONG: i64 = 2 * 3600;
-/// After a failed renewal the old token serves this long before the next attempt, in seconds.
+/// After a failed renewal the old token serves this long before the next attempt, and after a renewed token was refused
+/// no other is asked for, in seconds.
 const PAUSE: i64 = 30;
 
 /// A token, ready to be sent.
@@ -92,6 +93,8 @@ struct Slot {
     current: Mutex<Current>,
     /// Held by the one caller that renews.
     renewing: tokio::sync::Mutex<()>,
+    /// When a token was last renewed because a service had refused it.
+    refused: Mutex<Option<Timestamp>>,
     /// How many renewals have ended, well or badly: who waited for one takes its result.
     ended: AtomicU64,
 }
@@ -160,19 +163,32 @@ impl Tokens {
         }
     }
 
-    /// Another token than `refused`, which a service did not take.
+    /// Another token than `refused`, which a service did not take. `None` where that was tried a moment ago: a service
+    /// that takes none (another tenant, another audience) must not turn each call into a call to the authority too.
     ///
     /// # Errors
     /// No link gave one.
-    pub(crate) async fn instead_of(&self, scope: &str, refused: &Arc<Token>) -> Result<Arc<Token>, NoToken> {
+    pub(crate) async fn instead_of(
+        &self,
+        scope: &str,
+        refused: &Arc<Token>,
+    ) -> Result<Option<Arc<Token>>, NoToken> {
         let slot = self.slot(scope);
         let _permit = slot.renewing.lock().await;
         if let Some(token) = &locked(&slot.current).token
             && !Arc::ptr_eq(token, refused)
         {
-            return Ok(Arc::clone(token));
+            return Ok(Some(Arc::clone(token)));
         }
-        self.renew(&slot, scope).await
+        {
+            let now = self.means.clock.now();
+            let mut last = locked(&slot.refused);
+            if last.is_some_and(|last| now < later(last, PAUSE)) {
+                return Ok(None);
+            }
+            *last = Some(now);
+        }
+        self.renew(&slot, scope).await.map(Some)
     }
 
     /// Lets the next call fetch a new token, if `refused` is still the current one.

@@ -99,6 +99,53 @@ pub(crate) fn same_host(text: &str, host: &str) -> Result<Url, String> {
 mod tests {
     use super::*;
 
+    /// Counts what reaches it.
+    #[derive(Debug, Default)]
+    struct Inner(std::sync::atomic::AtomicUsize);
+
+    #[async_trait]
+    impl Transport for Inner {
+        async fn send(&self, _: Outgoing) -> Result<Answer, TransportFault> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            Ok(Answer { status: 200, headers: Default::default(), body: Default::default() })
+        }
+    }
+
+    fn to(url: &str) -> Outgoing {
+        let url = url.parse().unwrap();
+        Outgoing { method: reqwest::Method::GET, url, headers: Default::default(), body: Default::default() }
+    }
+
+    #[tokio::test]
+    async fn requests_to_other_hosts_do_not_leave() {
+        let inner = Arc::new(Inner::default());
+        let wire = || Arc::clone(&inner) as Arc<dyn Transport>;
+        let cloud = CloudHosts::new(AzureCloud::china(), wire());
+        let metadata = MetadataHost::new("http://169.254.169.254/x".parse().unwrap(), wire());
+        for url in ["https://shop-kv.vault.azure.cn/x", "https://management.chinacloudapi.cn:443/"] {
+            assert!(cloud.send(to(url)).await.is_ok(), "{url}");
+        }
+        assert!(metadata.send(to("http://169.254.169.254/y?z")).await.is_ok());
+        let before = inner.0.load(std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(before, 3);
+        for url in [
+            "https://evil.example/",
+            "https://shop-kv.vault.azure.net/",
+            "https://a.shop-kv.vault.azure.cn/",
+            "http://shop-kv.vault.azure.cn/",
+            "https://shop-kv.vault.azure.cn:8443/",
+            "http://169.254.169.254/",
+            "https://user@management.chinacloudapi.cn/",
+        ] {
+            let fault = cloud.send(to(url)).await.unwrap_err();
+            assert_eq!((fault.kind, fault.sent), (FaultKind::ForeignHost, Sent::No), "{url}");
+        }
+        for url in ["https://169.254.169.254/", "http://169.254.169.254:81/", "http://metadata.example/"] {
+            assert_eq!(metadata.send(to(url)).await.unwrap_err().kind, FaultKind::ForeignHost, "{url}");
+        }
+        assert_eq!(inner.0.load(std::sync::atomic::Ordering::SeqCst), before);
+    }
+
     #[test]
     fn only_the_host_that_was_asked_is_followed() {
         let host = "shop-kv.vault.azure.cn";

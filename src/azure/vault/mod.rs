@@ -13,10 +13,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use certroll_core::certificate::VersionFacts;
 use certroll_core::id::{ObjectKind, ObjectName, SecretIdentifier, VaultName, VaultObject, VersionId};
-use certroll_core::ports::{
-    CertificateObject, FaultKind, ListedObject, PortError, SecretObject, VaultReader,
-};
-use url::Url;
+use certroll_core::ports::{CertificateObject, ListedObject, PortError, SecretObject, VaultReader};
 
 use crate::call::{Call, Caller, Operation, Subject};
 
@@ -39,31 +36,12 @@ impl Vaults {
         operation: Operation,
         doing: String,
         vault: &VaultName,
-        path: &[&str],
+        path: &str,
         subject: Subject,
     ) -> Result<Call, PortError> {
         let cloud = &self.caller.cloud;
-        let address = format!("https://{vault}.{}/", cloud.vault_suffix);
-        let placeholder = Url::parse(&address);
-        let mut call = match placeholder {
-            Ok(url) => Call { operation, doing, url, subject },
-            Err(fault) => {
-                let message = format!("the vault's address cannot be formed: {fault}");
-                return Err(PortError::Permanent(certroll_core::ports::PortFault {
-                    doing,
-                    kind: FaultKind::Refused,
-                    status: None,
-                    code: None,
-                    message,
-                    hint: None,
-                }));
-            }
-        };
-        if let Ok(mut segments) = call.url.path_segments_mut() {
-            segments.clear().extend(path);
-        }
-        call.url.query_pairs_mut().append_pair("api-version", &cloud.vault_api_version);
-        Ok(call)
+        let host = format!("{vault}.{}", cloud.vault_suffix);
+        Call::to(operation, doing, (&host, path), &cloud.vault_api_version, subject)
     }
 
     fn object_call(
@@ -75,26 +53,29 @@ impl Vaults {
         version: Option<&VersionId>,
     ) -> Result<Call, PortError> {
         let object = VaultObject { vault: vault.clone(), kind, name: name.clone() };
-        let mut path = vec![kind.collection(), name.as_str()];
-        path.extend(version.map(VersionId::as_str));
-        let doing = match version {
-            Some(version) => format!("reading {} `{object}/{version}`", kind.noun()),
-            None => format!("reading {} `{object}`", kind.noun()),
-        };
+        let below = version.map(|version| format!("/{version}")).unwrap_or_default();
+        let doing = format!("reading {} `{object}{below}`", kind.noun());
+        let path = format!("/{}/{name}{below}", kind.collection());
         self.call(operation, doing, vault, &path, Subject::Object { vault: vault.clone(), kind })
     }
 }
 
 #[async_trait]
 impl VaultReader for Vaults {
-    fn secret_identifier(&self, vault: &VaultName, name: &ObjectName, version: &VersionId) -> SecretIdentifier {
+    fn secret_identifier(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        version: &VersionId,
+    ) -> SecretIdentifier {
         SecretIdentifier::of(vault, &self.caller.cloud.vault_suffix, name, version)
     }
 
     async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError> {
         let doing = format!("listing the {} of vault `{vault}`", kind.collection());
         let subject = Subject::Objects { vault: vault.clone(), kind };
-        let mut call = self.call(Operation::VaultList, doing, vault, &[kind.collection()], subject)?;
+        let path = format!("/{}", kind.collection());
+        let mut call = self.call(Operation::VaultList, doing, vault, &path, subject)?;
         call.url.query_pairs_mut().append_pair("maxresults", PAGE);
         self.caller.read_pages(call, |item| listing::object(item, kind).map(Some)).await
     }
@@ -103,7 +84,7 @@ impl VaultReader for Vaults {
         let VaultObject { vault, kind, name } = object;
         let doing = format!("listing the versions of {} `{object}`", kind.noun());
         let subject = Subject::Objects { vault: vault.clone(), kind: *kind };
-        let path = [kind.collection(), name.as_str(), "versions"];
+        let path = format!("/{}/{name}/versions", kind.collection());
         let mut call = self.call(Operation::VaultVersions, doing, vault, &path, subject)?;
         call.url.query_pairs_mut().append_pair("maxresults", PAGE);
         self.caller.read_pages(call, |item| listing::version(item, *kind).map(Some)).await

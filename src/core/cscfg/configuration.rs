@@ -9,8 +9,8 @@ use roxmltree::{Attribute, Document, Node, ParsingOptions};
 use super::error::{CscfgError, malformed};
 use super::limits::{self, NAME_LIMIT};
 use super::place::{Place, Places};
-use super::value::{is_ignored_in_thumbprint, units};
-use crate::id::{RoleName, Thumbprint};
+use super::value::units;
+use crate::id::{RoleName, Thumbprint, is_ignored_in_thumbprint};
 
 /// The text of a service configuration with the places of its certificates and settings.
 ///

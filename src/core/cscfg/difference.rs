@@ -9,8 +9,9 @@ use super::configuration::ServiceConfiguration;
 use super::mentions::is_separator;
 use super::place::{Place, Places};
 use super::tag::start_tag;
-use super::value::{is_ignored_in_thumbprint, units};
+use super::value::units;
 use crate::id::Thumbprint;
+use crate::id::is_ignored_in_thumbprint;
 
 /// A certificate or setting that differs, for a diff: its tag as far as it stands on the line of the value. Of a
 /// setting's value only what looks like a thumbprint is shown, and only if the value changed.

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::configuration::{ServiceConfiguration, Setting};
 use super::place::{Place, Places};
-use super::value::{Unit, is_ignored_in_thumbprint, units};
-use crate::id::{RoleName, Thumbprint};
+use super::value::{Unit, units};
+use crate::id::{RoleName, Thumbprint, is_ignored_in_thumbprint};
 
 /// A setting that repeats a thumbprint.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -54,28 +54,9 @@ fn reference(text: &str) -> Option<(char, usize)> {
     Some((c, end + 1))
 }
 
-/// White space and the invisible marks that come along when people copy a thumbprint: what [`Thumbprint`]'s parser
-/// passes over. A test holds the two together.
-///
-/// [`Thumbprint`]: crate::id::Thumbprint
-pub(super) fn is_ignored_in_thumbprint(c: char) -> bool {
-    c.is_whitespace()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::id::Thumbprint;
-
-    #[test]
-    fn ignored_is_what_the_parser_of_thumbprints_ignores() {
-        for c in '\0'..='\u{ffff}' {
-            let ignored =
-                format!("{c}9427BEFA18EC6865A9EBDC79D4C38DE50E6316FF").parse::<Thumbprint>().is_ok();
-            assert_eq!(is_ignored_in_thumbprint(c), ignored, "{}", c.escape_unicode());
-        }
-    }
 
     #[test]
     fn references_and_line_ends() {

@@ -10,4 +10,5 @@ pub use cloud_service::{CloudServiceId, RoleName};
 pub use parse::ParseIdError;
 pub use rollout::RolloutId;
 pub use thumbprint::Thumbprint;
+pub(crate) use thumbprint::is_ignored_in_thumbprint;
 pub use vault::{ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, VaultName, VaultObject, VersionId};

@@ -8,8 +8,8 @@ use super::moves::{Move, Replaced};
 use super::resolve::{Carried, content};
 use super::service::{Halt, Service, unreadable, violation};
 use super::update::{
-    BlastRadius, CertificateChange, CertificateSummary, PlannedProbe, PlannedUpdate, RoleRadius, SecretChange,
-    ServiceState, SettingChange,
+    BlastRadius, CertificateChange, CertificateSummary, PlannedProbe, PlannedUpdate, RoleRadius,
+    SecretChange, ServiceState, SettingChange,
 };
 use crate::certificate::{Certificate, covers};
 use crate::cscfg::{Edit, ServiceConfiguration};
@@ -18,7 +18,11 @@ use crate::policy::checks::{self, Candidate, Findings};
 use crate::target::cloud_service::OsProfile;
 
 /// The update that makes all `moves` at once.
-pub(super) fn compose(service: &Service<'_>, carried: &Carried, moves: &[Move<'_>]) -> Result<PlannedUpdate, Halt> {
+pub(super) fn compose(
+    service: &Service<'_>,
+    carried: &Carried,
+    moves: &[Move<'_>],
+) -> Result<PlannedUpdate, Halt> {
     let mut findings = Findings::default();
     let settings = settings(service, moves, &mut findings);
     let configuration = edited(service, moves, &settings)?;
@@ -131,8 +135,12 @@ fn settings(service: &Service<'_>, moves: &[Move<'_>], findings: &mut Findings) 
             let mut repeated = false;
             for mention in mentions.iter().filter(|mention| &mention.setting == name) {
                 repeated = true;
-                let change =
-                    SettingChange { role: mention.role.clone(), name: name.clone(), from, to: change.content.thumbprint() };
+                let change = SettingChange {
+                    role: mention.role.clone(),
+                    name: name.clone(),
+                    from,
+                    to: change.content.thumbprint(),
+                };
                 if !changes.contains(&change) {
                     changes.push(change);
                 }
@@ -193,8 +201,11 @@ fn closed_set(
 ) {
     for entry in configuration.certificates() {
         let Some(thumbprint) = entry.thumbprint.known() else { continue };
-        let carriers: Vec<String> =
-            profile.urls().filter(|url| after.thumbprint(url) == Some(thumbprint)).map(|url| format!("`{url}`")).collect();
+        let carriers: Vec<String> = profile
+            .urls()
+            .filter(|url| after.thumbprint(url) == Some(thumbprint))
+            .map(|url| format!("`{url}`"))
+            .collect();
         if carriers.len() == 1 {
             continue;
         }
@@ -238,18 +249,21 @@ fn guards(
         };
         checks::evaluate(&candidate, policy, findings);
     }
-    let certificates_of = |configuration: &ServiceConfiguration, role: &crate::id::RoleName, urls: &OsProfile| {
-        configuration
-            .certificates()
-            .iter()
-            .filter(|entry| &entry.role == role)
-            .filter_map(|entry| entry.thumbprint.known())
-            .filter_map(|thumbprint| {
-                urls.urls().filter_map(|url| after.certificate(url)).find(|found| found.thumbprint() == thumbprint)
-            })
-            .cloned()
-            .collect::<Vec<Certificate>>()
-    };
+    let certificates_of =
+        |configuration: &ServiceConfiguration, role: &crate::id::RoleName, urls: &OsProfile| {
+            configuration
+                .certificates()
+                .iter()
+                .filter(|entry| &entry.role == role)
+                .filter_map(|entry| entry.thumbprint.known())
+                .filter_map(|thumbprint| {
+                    urls.urls()
+                        .filter_map(|url| after.certificate(url))
+                        .find(|found| found.thumbprint() == thumbprint)
+                })
+                .cloned()
+                .collect::<Vec<Certificate>>()
+        };
     for role in configuration.roles() {
         let before = certificates_of(&service.configuration, &role.name, &service.profile);
         let then = certificates_of(configuration, &role.name, profile);
@@ -257,7 +271,14 @@ fn guards(
     }
     for group in profile.groups() {
         let seen = service.observation.vaults.get(group.source_vault());
-        checks::placement(&service.policy.service, service.model.location().as_deref(), group.source_vault(), seen, policy, findings);
+        checks::placement(
+            &service.policy.service,
+            service.model.location().as_deref(),
+            group.source_vault(),
+            seen,
+            policy,
+            findings,
+        );
     }
     checks::extension(service.model, policy, findings);
 }
@@ -314,7 +335,8 @@ fn probes(
                     all.push((thumbprint, known.is_some_and(|found| covers(found.names(), name))));
                 }
             }
-            let covering: Vec<Thumbprint> = all.iter().filter(|(_, covers)| *covers).map(|(have, _)| *have).collect();
+            let covering: Vec<Thumbprint> =
+                all.iter().filter(|(_, covers)| *covers).map(|(have, _)| *have).collect();
             if covering.is_empty() { all.into_iter().map(|(have, _)| have).collect() } else { covering }
         };
         let probe = PlannedProbe {
@@ -323,7 +345,10 @@ fn probes(
             after: leaves(configuration),
         };
         if probe.after.is_empty() {
-            warnings.push(format!("endpoint {} has no certificate in the cscfg that it could present; it is not probed", probe.endpoint));
+            warnings.push(format!(
+                "endpoint {} has no certificate in the cscfg that it could present; it is not probed",
+                probe.endpoint
+            ));
         } else {
             probes.push(probe);
         }
@@ -331,7 +356,11 @@ fn probes(
     probes
 }
 
-fn certificate_changes(service: &Service<'_>, carried: &Carried, moves: &[Move<'_>]) -> Vec<CertificateChange> {
+fn certificate_changes(
+    service: &Service<'_>,
+    carried: &Carried,
+    moves: &[Move<'_>],
+) -> Vec<CertificateChange> {
     moves
         .iter()
         .filter_map(|change| {
@@ -359,7 +388,8 @@ fn certificate_changes(service: &Service<'_>, carried: &Carried, moves: &[Move<'
 
 /// What leaves and what comes, paired by object where the object stays the same.
 fn secret_changes(before: &OsProfile, after: &OsProfile) -> Vec<SecretChange> {
-    let leaving: Vec<&SecretIdentifier> = before.urls().filter(|url| !after.urls().any(|have| have == *url)).collect();
+    let leaving: Vec<&SecretIdentifier> =
+        before.urls().filter(|url| !after.urls().any(|have| have == *url)).collect();
     let mut coming: Vec<&SecretIdentifier> =
         after.urls().filter(|url| !before.urls().any(|have| have == *url)).collect();
     let mut changes: Vec<SecretChange> = Vec::new();
@@ -368,7 +398,8 @@ fn secret_changes(before: &OsProfile, after: &OsProfile) -> Vec<SecretChange> {
         let pair = coming.iter().position(|to| to.name() == from.name() && to.vault() == from.vault());
         match pair {
             Some(place) => {
-                changes.push(SecretChange { from: Some(from.clone()), to: Some(coming.remove(place).clone()) });
+                changes
+                    .push(SecretChange { from: Some(from.clone()), to: Some(coming.remove(place).clone()) });
             }
             None => unpaired.push(from),
         }
@@ -401,7 +432,8 @@ fn blast_radius(service: &Service<'_>, moves: &[Move<'_>]) -> BlastRadius {
         .collect();
     let update_domains = match service.observation.instances.get(&service.policy.service) {
         Some(Ok(instances)) => {
-            let domains: BTreeSet<u32> = instances.iter().filter_map(|instance| instance.update_domain).collect();
+            let domains: BTreeSet<u32> =
+                instances.iter().filter_map(|instance| instance.update_domain).collect();
             (!domains.is_empty()).then_some(domains.len())
         }
         _ => None,
@@ -416,7 +448,8 @@ fn deployed_until(service: &Service<'_>) -> Option<jiff::Timestamp> {
         .certificates()
         .iter()
         .filter(|entry| {
-            service.policy.follow == crate::policy::Follow::References || mapping_of(service.policy, entry).is_some()
+            service.policy.follow == crate::policy::Follow::References
+                || mapping_of(service.policy, entry).is_some()
         })
         .filter_map(|entry| entry.thumbprint.known())
         .filter_map(|thumbprint| {
@@ -429,4 +462,3 @@ fn deployed_until(service: &Service<'_>) -> Option<jiff::Timestamp> {
         .map(|content| content.leaf.not_after())
         .min()
 }
-

@@ -35,7 +35,11 @@ pub(super) fn followed(
     match policy.follow {
         Follow::Listed => {}
         Follow::References => {
-            all.extend(profile.urls().map(|url| Followed { key: ObjectKey::from(url), reference: Some(url.clone()) }));
+            all.extend(
+                profile
+                    .urls()
+                    .map(|url| Followed { key: ObjectKey::from(url), reference: Some(url.clone()) }),
+            );
         }
     }
     all
@@ -43,11 +47,15 @@ pub(super) fn followed(
 
 /// Whether a mapping is about an entry of the cscfg.
 pub(super) fn binds(mapping: &CertificateMapping, entry: &CertificateEntry) -> bool {
-    mapping.name.eq_ignore_ascii_case(&entry.name) && mapping.role.as_ref().is_none_or(|role| role == &entry.role)
+    mapping.name.eq_ignore_ascii_case(&entry.name)
+        && mapping.role.as_ref().is_none_or(|role| role == &entry.role)
 }
 
 /// The mapping of an entry: one that names the role goes before one that does not.
-pub(super) fn mapping_of<'a>(policy: &'a ServicePolicy, entry: &CertificateEntry) -> Option<&'a CertificateMapping> {
+pub(super) fn mapping_of<'a>(
+    policy: &'a ServicePolicy,
+    entry: &CertificateEntry,
+) -> Option<&'a CertificateMapping> {
     let fits = |mapping: &&CertificateMapping| binds(mapping, entry);
     policy
         .certificates

@@ -15,14 +15,15 @@ mod update;
 
 pub use needs::{Need, followed_objects, needs};
 pub use observation::{
-    Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable, VaultContent,
+    Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable,
+    VaultContent,
 };
 pub use report::{PlanReport, Reason, ServiceReport, Status, Violation};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use service::Occasion;
 pub use update::{
-    BlastRadius, CertificateChange, CertificateSummary, Difference, PlannedProbe, PlannedUpdate, RoleRadius, SecretChange,
-    ServiceState, SettingChange,
+    BlastRadius, CertificateChange, CertificateSummary, Difference, PlannedProbe, PlannedUpdate, RoleRadius,
+    SecretChange, ServiceState, SettingChange,
 };
 
 use jiff::Timestamp;
@@ -38,7 +39,9 @@ pub fn plan(policy: &Policy, observation: &Observation, now: Timestamp, occasion
         .map(|service| service::plan_service(policy, service, observation, now, occasion))
         .collect();
     let ends = |report: &ServiceReport| match &report.status {
-        Status::Planned { update } | Status::Waiting { update, .. } => update.deployed_until.unwrap_or(Timestamp::MAX),
+        Status::Planned { update } | Status::Waiting { update, .. } => {
+            update.deployed_until.unwrap_or(Timestamp::MAX)
+        }
         Status::Current | Status::Blocked { .. } | Status::Unreadable { .. } => Timestamp::MAX,
     };
     services.sort_by_key(|report| (report.stage, ends(report)));

@@ -74,7 +74,9 @@ pub(super) fn moves<'a>(
         let readable = old_url.is_some_and(|url| !carried.by_elimination.contains(url));
         if entry.thumbprint.known() == Some(content.thumbprint()) && readable {
             if old_url.is_some_and(|url| url != &newest.secret) {
-                notes.push(format!("the newest version of `{key}` holds the certificate that is deployed already"));
+                notes.push(format!(
+                    "the newest version of `{key}` holds the certificate that is deployed already"
+                ));
             }
             continue;
         }
@@ -108,10 +110,19 @@ fn follows(service: &Service<'_>, entry: &CertificateEntry) -> bool {
 }
 
 /// Secrets that no certificate of the cscfg names follow their own object.
-fn surplus<'a>(service: &Service<'a>, carried: &Carried, moves: &mut Vec<Move<'a>>, reasons: &mut Vec<Reason>) {
+fn surplus<'a>(
+    service: &Service<'a>,
+    carried: &Carried,
+    moves: &mut Vec<Move<'a>>,
+    reasons: &mut Vec<Reason>,
+) {
     for url in service.profile.urls() {
         let named = carried.thumbprint(url).is_some_and(|thumbprint| {
-            service.configuration.certificates().iter().any(|entry| entry.thumbprint.known() == Some(thumbprint))
+            service
+                .configuration
+                .certificates()
+                .iter()
+                .any(|entry| entry.thumbprint.known() == Some(thumbprint))
         });
         let key = ObjectKey::from(url);
         let Some(newest) = service.newest(&key) else { continue };
@@ -156,7 +167,12 @@ fn opened<'a>(service: &Service<'a>, secret: &SecretIdentifier) -> Result<&'a Va
 
 /// The object with the collection that it was found in.
 fn source_name(service: &Service<'_>, key: &ObjectKey) -> String {
-    let kind = service.observation.objects.get(key).and_then(|object| object.as_ref().ok()).map(|object| object.kind);
+    let kind = service
+        .observation
+        .objects
+        .get(key)
+        .and_then(|object| object.as_ref().ok())
+        .map(|object| object.kind);
     ObjectKey { kind, ..key.clone() }.to_string()
 }
 

@@ -28,7 +28,9 @@ pub enum Need {
 /// What is still unknown of one service. Empty when planning can answer.
 pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need> {
     let Some(Ok(model)) = observation.services.get(&policy.service) else { return BTreeSet::new() };
-    let (Ok(configuration), Ok(profile)) = (model.configuration(), model.os_profile()) else { return BTreeSet::new() };
+    let (Ok(configuration), Ok(profile)) = (model.configuration(), model.os_profile()) else {
+        return BTreeSet::new();
+    };
     let followed = followed(policy, &configuration, &profile);
 
     let objects: BTreeSet<Need> = followed
@@ -111,7 +113,8 @@ fn contents(followed: &[Followed], observation: &Observation, profile: &OsProfil
             wanted.insert(Need::Secret(newest.secret.clone()));
         }
     }
-    for url in profile.urls().filter(|url| !incoming.contains(url) && !observation.contents.contains_key(url)) {
+    for url in profile.urls().filter(|url| !incoming.contains(url) && !observation.contents.contains_key(url))
+    {
         wanted.insert(content_need(kind_of(url, observation), url));
     }
     wanted

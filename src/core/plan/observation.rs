@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::certificate::{Certificate, Deployable, Key, OpenedSecret, VersionFacts};
-use crate::id::{CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName, VaultObject};
+use crate::id::{
+    CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName,
+    VaultObject,
+};
 use crate::ports::{FaultKind, PortError, VaultResource};
 use crate::target::cloud_service::{CloudServiceModel, RoleInstance};
 

@@ -68,7 +68,8 @@ pub(super) fn resolve(
         let thumbprint = *thumbprint;
         configuration.certificates().iter().filter(move |entry| entry.thumbprint.known() == Some(thumbprint))
     };
-    let all_mapped = open.iter().all(|open| entries_of(open).all(|entry| mapping_of(policy, entry).is_some()));
+    let all_mapped =
+        open.iter().all(|open| entries_of(open).all(|entry| mapping_of(policy, entry).is_some()));
     if unread.len() == open.len() && (open.len() == 1 || all_mapped) {
         for ((url, _), thumbprint) in unread.into_iter().zip(open) {
             carried.by_elimination.insert(url.clone());
@@ -136,7 +137,9 @@ pub(super) fn unreadable_entries(configuration: &ServiceConfiguration) -> Vec<Vi
                 subject: entry_subject(entry),
                 expected: "the 40 hexadecimal digits of a SHA-1 thumbprint".to_owned(),
                 found: format!("`{}`: {reason}", entry.written.escape_debug()),
-                hint: "correct the thumbprint in the service configuration and update the service once by hand".to_owned(),
+                hint:
+                    "correct the thumbprint in the service configuration and update the service once by hand"
+                        .to_owned(),
             }),
         })
         .collect()

@@ -74,14 +74,16 @@ impl SavedPlan {
         }
         let plan: Self = serde_json::from_str(text)?;
         for update in &plan.updates {
-            prove(update).map_err(|reason| SavedPlanError::Altered { service: update.service.to_string(), reason })?;
+            prove(update)
+                .map_err(|reason| SavedPlanError::Altered { service: update.service.to_string(), reason })?;
         }
         Ok(plan)
     }
 }
 
 fn prove(update: &PlannedUpdate) -> Result<(), String> {
-    let expected = ServiceConfiguration::parse(update.expected.configuration.as_str()).map_err(|e| e.to_string())?;
+    let expected =
+        ServiceConfiguration::parse(update.expected.configuration.as_str()).map_err(|e| e.to_string())?;
     let mut edits: Vec<Edit> = Vec::new();
     for change in &update.certificates {
         edits.push(Edit::Certificate {

@@ -55,7 +55,13 @@ pub(super) fn plan_service(
         Err(Halt::Blocked(violations)) => Status::Blocked { violations },
         Err(Halt::Unreadable(reasons)) => Status::Unreadable { reasons },
     };
-    ServiceReport { service: service.service.clone(), mode: service.mode, stage: service.stage, status, notes }
+    ServiceReport {
+        service: service.service.clone(),
+        mode: service.mode,
+        stage: service.stage,
+        status,
+        notes,
+    }
 }
 
 /// Whether an update may start now: uploads have settled and a window is open, or the expiry is close by.
@@ -82,7 +88,9 @@ fn schedule(
     match service.window.as_ref().map(|window| window.opens(now)) {
         None => Status::Planned { update },
         Some(Some(opens)) if opens <= now => Status::Planned { update },
-        Some(Some(opens)) => Status::Waiting { until: opens, reason: "the service's window is closed".to_owned(), update },
+        Some(Some(opens)) => {
+            Status::Waiting { until: opens, reason: "the service's window is closed".to_owned(), update }
+        }
         Some(None) => Status::Blocked {
             violations: vec![Violation {
                 guard: "plan".to_owned(),
@@ -121,7 +129,11 @@ fn planned(
     };
     service.check_mappings()?;
     let newest_seen = service.check_objects(notes)?;
-    let settled = is_settled(&followed(policy, &service.configuration, &service.profile), observation, &service.profile);
+    let settled = is_settled(
+        &followed(policy, &service.configuration, &service.profile),
+        observation,
+        &service.profile,
+    );
     if settled && service.mapped_names_hold() {
         return Err(Halt::Current);
     }
@@ -129,7 +141,8 @@ fn planned(
     if !faults.is_empty() {
         return Err(Halt::Blocked(faults));
     }
-    let carried = resolve::resolve(policy, &service.configuration, &service.profile, observation).map_err(Halt::Blocked)?;
+    let carried = resolve::resolve(policy, &service.configuration, &service.profile, observation)
+        .map_err(Halt::Blocked)?;
     let moves = moves(&service, &carried, notes)?;
     if moves.is_empty() {
         return Err(Halt::Current);
@@ -191,7 +204,8 @@ impl<'a> Service<'a> {
         let mut seen = Timestamp::MIN;
         for followed in followed(self.policy, &self.configuration, &self.profile) {
             match self.observation.objects.get(&followed.key) {
-                None => reasons.push(Reason { message: format!("`{}` was not looked at", followed.key), hint: None }),
+                None => reasons
+                    .push(Reason { message: format!("`{}` was not looked at", followed.key), hint: None }),
                 Some(Err(unreadable)) if unreadable.gone && followed.reference.is_some() => {
                     notes.push(format!(
                         "`{}` is gone from its vault ({}); the service may refuse any update while it is referenced",
@@ -199,7 +213,8 @@ impl<'a> Service<'a> {
                     ));
                 }
                 Some(Err(unreadable)) => {
-                    reasons.push(Reason { message: unreadable.reason.clone(), hint: unreadable.hint.clone() });
+                    reasons
+                        .push(Reason { message: unreadable.reason.clone(), hint: unreadable.hint.clone() });
                 }
                 Some(Ok(object)) => match &object.newest {
                     Ok(newest) => seen = seen.max(newest.first_seen),

@@ -143,7 +143,10 @@ impl ServiceState {
     pub fn differences(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         if self.configuration != found.configuration {
-            differences.push(Difference::Configuration(first_different_line(&self.configuration, &found.configuration)));
+            differences.push(Difference::Configuration(first_different_line(
+                &self.configuration,
+                &found.configuration,
+            )));
         }
         let sorted = |profile: &OsProfile| {
             let mut urls: Vec<SecretIdentifier> = profile.urls().cloned().collect();
@@ -191,7 +194,9 @@ pub enum Difference {
 
 impl std::fmt::Display for Difference {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let list = |urls: &[SecretIdentifier]| urls.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", ");
+        let list = |urls: &[SecretIdentifier]| {
+            urls.iter().map(|url| format!("`{url}`")).collect::<Vec<_>>().join(", ")
+        };
         match self {
             Self::Configuration(line) => write!(f, "the cscfg differs, first in line {line}"),
             Self::Secrets { missing, surplus } => {
@@ -219,7 +224,8 @@ fn first_different_line(a: &str, b: &str) -> usize {
 fn members_that_differ(path: &str, ours: &Value, theirs: &Value, differences: &mut Vec<Difference>) {
     match (ours, theirs) {
         (Value::Object(a), Value::Object(b)) => {
-            let mut keys: Vec<&String> = a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
+            let mut keys: Vec<&String> =
+                a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))).collect();
             keys.sort();
             for key in keys {
                 let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };

@@ -133,7 +133,10 @@ impl fmt::Display for Cause {
             }
             Self::Journal { message } => write!(f, "the journal could not be written: {message}"),
             Self::RestoreFailed { first, then } => {
-                write!(f, "the old state could not be put back: {then} (it was to be put back because {first})")
+                write!(
+                    f,
+                    "the old state could not be put back: {then} (it was to be put back because {first})"
+                )
             }
         }
     }

@@ -58,12 +58,17 @@ const DEFERRALS: u32 = 15;
 pub fn next_action(rollout: &Rollout, now: Timestamp, limits: &Limits) -> Action {
     match &rollout.stage {
         Stage::Opened => Action::Capture,
-        Stage::BeforePut { not_before, busy_since } => before_put(rollout, *not_before, *busy_since, now, limits),
+        Stage::BeforePut { not_before, busy_since } => {
+            before_put(rollout, *not_before, *busy_since, now, limits)
+        }
         Stage::Ready => Action::Put { phase: rollout.phase },
         Stage::Refused { at, .. } => Action::Look { not_before: *at },
         Stage::Unknown { message, since, without_trace, not_before } => {
             if elapsed(*since, now) > limits.operation {
-                return over(rollout, Cause::TooLong { waited_for: format!("a trace of the update ({message})") });
+                return over(
+                    rollout,
+                    Cause::TooLong { waited_for: format!("a trace of the update ({message})") },
+                );
             }
             let wait = if *without_trace == 0 { std::time::Duration::ZERO } else { limits.poll_interval };
             Action::Look { not_before: later(*not_before, wait) }

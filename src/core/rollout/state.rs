@@ -142,7 +142,9 @@ impl Rollout {
     /// # Errors
     /// The event does not open a rollout.
     pub fn open(at: Timestamp, event: &Event) -> Result<Self, FoldError> {
-        let Event::Opened { rollout, update, by } = event else { return Err(FoldError::NotOpened(event.word())) };
+        let Event::Opened { rollout, update, by } = event else {
+            return Err(FoldError::NotOpened(event.word()));
+        };
         Ok(Self {
             id: rollout.clone(),
             update: (**update).clone(),
@@ -185,7 +187,9 @@ impl Rollout {
                 self.captured = Some(Captured { model: (**model).clone(), state, started: started.clone() });
                 Stage::BeforePut { not_before: at, busy_since: None }
             }
-            (Stage::BeforePut { busy_since, .. }, Event::Looked { found }) => self.looked_before(busy_since, at, found),
+            (Stage::BeforePut { busy_since, .. }, Event::Looked { found }) => {
+                self.looked_before(busy_since, at, found)
+            }
             // A look ages: a process that was started again looks once more before it sends.
             (Stage::Ready, Event::Looked { found }) => self.looked_before(None, at, found),
             (Stage::Ready, Event::PutStarted { phase }) if *phase == self.phase => {
@@ -198,7 +202,9 @@ impl Rollout {
                     not_before: at,
                 }
             }
-            (Stage::Unknown { .. }, Event::PutAccepted { operation, .. }) => self.operating(operation.clone(), at),
+            (Stage::Unknown { .. }, Event::PutAccepted { operation, .. }) => {
+                self.operating(operation.clone(), at)
+            }
             (Stage::Unknown { .. }, Event::PutRefused { message }) => {
                 self.changed = self.phase == Phase::Back || self.puts > 1;
                 Stage::Refused { message: message.clone(), at }
@@ -216,15 +222,17 @@ impl Rollout {
             (Stage::Unknown { message, since, without_trace, .. }, Event::Looked { found }) => {
                 self.looked_after(message, since, without_trace, at, found)
             }
-            (Stage::Refused { message, .. }, Event::Looked { found }) => self.looked_refused(message, at, found),
-            (Stage::Operating { operation, since, next_domain: Some(next) }, Event::WalkStarted { domain })
-                if *domain >= next =>
-            {
-                Stage::Operating { operation, since, next_domain: Some(*domain) }
+            (Stage::Refused { message, .. }, Event::Looked { found }) => {
+                self.looked_refused(message, at, found)
             }
-            (Stage::Operating { operation, since, next_domain: Some(next) }, Event::DomainDone { domain, last })
-                if *domain >= next =>
-            {
+            (
+                Stage::Operating { operation, since, next_domain: Some(next) },
+                Event::WalkStarted { domain },
+            ) if *domain >= next => Stage::Operating { operation, since, next_domain: Some(*domain) },
+            (
+                Stage::Operating { operation, since, next_domain: Some(next) },
+                Event::DomainDone { domain, last },
+            ) if *domain >= next => {
                 Stage::Operating { operation, since, next_domain: (!last).then_some(domain + 1) }
             }
             (Stage::Operating { .. }, Event::OperationEnded { outcome }) => {
@@ -277,7 +285,14 @@ impl Rollout {
     }
 
     /// A look after a PUT whose fate is not known.
-    fn looked_after(&self, message: String, since: Timestamp, without_trace: u32, at: Timestamp, found: &Found) -> Stage {
+    fn looked_after(
+        &self,
+        message: String,
+        since: Timestamp,
+        without_trace: u32,
+        at: Timestamp,
+        found: &Found,
+    ) -> Stage {
         match found {
             Found::Wanted | Found::WantedFailed | Found::WantedBusy => {
                 self.operating(OperationHandle::ProvisioningState, since)
@@ -448,7 +463,10 @@ impl Rollout {
     pub fn is_repetition(&self, event: &Event) -> bool {
         matches!(
             (&self.stage, event),
-            (Stage::BeforePut { busy_since: Some(_), .. }, Event::Looked { found: Found::Busy { .. } | Found::WantedBusy })
+            (
+                Stage::BeforePut { busy_since: Some(_), .. },
+                Event::Looked { found: Found::Busy { .. } | Found::WantedBusy }
+            )
         )
     }
 }

@@ -117,8 +117,13 @@ impl std::fmt::Display for Mismatch {
             Self::Endpoint { endpoint, address, expected, found } => {
                 let expected = expected.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
                 match found {
-                    Ok(found) => write!(f, "endpoint {endpoint} ({address}): expected leaf {expected}, found {found}"),
-                    Err(reason) => write!(f, "endpoint {endpoint} ({address}): expected leaf {expected}, found none: {reason}"),
+                    Ok(found) => {
+                        write!(f, "endpoint {endpoint} ({address}): expected leaf {expected}, found {found}")
+                    }
+                    Err(reason) => write!(
+                        f,
+                        "endpoint {endpoint} ({address}): expected leaf {expected}, found none: {reason}"
+                    ),
                 }
             }
         }
@@ -151,8 +156,12 @@ pub fn instances(started: &[String], now: &[RoleInstance]) -> Vec<Mismatch> {
         .filter_map(|name| {
             let found = now.iter().find(|instance| instance.name.eq_ignore_ascii_case(name));
             match found {
-                Some(instance) if instance.state == crate::target::cloud_service::InstanceState::Started => None,
-                Some(instance) => Some(Mismatch::Instance { name: name.clone(), state: instance.state.to_string() }),
+                Some(instance) if instance.state == crate::target::cloud_service::InstanceState::Started => {
+                    None
+                }
+                Some(instance) => {
+                    Some(Mismatch::Instance { name: name.clone(), state: instance.state.to_string() })
+                }
                 None => Some(Mismatch::Instance { name: name.clone(), state: "no such instance".to_owned() }),
             }
         })

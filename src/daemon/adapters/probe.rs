@@ -65,10 +65,15 @@ impl TlsProbe {
         config.resumption = rustls::client::Resumption::disabled();
         let handshake = async {
             let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
-            TlsConnector::from(Arc::new(config)).connect(name, stream).await.map_err(|error| error.to_string())
+            TlsConnector::from(Arc::new(config))
+                .connect(name, stream)
+                .await
+                .map_err(|error| error.to_string())
         };
         match tokio::time::timeout(self.limits.timeout, handshake).await {
-            Ok(Ok(_stream)) => Ok(std::mem::take(&mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner))),
+            Ok(Ok(_stream)) => {
+                Ok(std::mem::take(&mut *seen.chain.lock().unwrap_or_else(PoisonError::into_inner)))
+            }
             Ok(Err(error)) => Err(error),
             Err(_) => Err(format!("no handshake within {} ms", self.limits.timeout.as_millis())),
         }
@@ -78,7 +83,8 @@ impl TlsProbe {
 #[async_trait]
 impl EndpointProbe for TlsProbe {
     async fn presented(&self, endpoint: &ProbeEndpoint) -> Vec<Presentation> {
-        let failed = |reason: String| vec![Presentation { address: endpoint.address.clone(), outcome: Err(reason) }];
+        let failed =
+            |reason: String| vec![Presentation { address: endpoint.address.clone(), outcome: Err(reason) }];
         let resolving = tokio::net::lookup_host(&endpoint.address);
         let addresses: Vec<SocketAddr> = match tokio::time::timeout(self.limits.timeout, resolving).await {
             Ok(Ok(addresses)) => {
@@ -94,7 +100,8 @@ impl EndpointProbe for TlsProbe {
         if addresses.is_empty() {
             return failed("the name has no address".to_owned());
         }
-        let attempts = addresses.iter().flat_map(|address| std::iter::repeat_n(*address, self.limits.connections));
+        let attempts =
+            addresses.iter().flat_map(|address| std::iter::repeat_n(*address, self.limits.connections));
         let mut presented = Vec::new();
         // One after the other: a load balancer hands connections that come together to one instance more often.
         for address in attempts {
@@ -138,7 +145,12 @@ impl ServerCertVerifier for Seen {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls12_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn verify_tls13_signature(
@@ -147,7 +159,12 @@ impl ServerCertVerifier for Seen {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+        verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

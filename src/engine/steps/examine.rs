@@ -36,7 +36,9 @@ pub(crate) async fn examine(drive: &mut Drive<'_>, until: Timestamp) -> Result<(
         if drive.outside.clock.now() >= until || other_model >= MODEL_READINGS {
             return drive.record(Event::Examined { evidence: Box::new(evidence) }).await;
         }
-        drive.waiting(&Progress::Examining { mismatches: mismatches.iter().map(ToString::to_string).collect() });
+        drive.waiting(&Progress::Examining {
+            mismatches: mismatches.iter().map(ToString::to_string).collect(),
+        });
         let interval = drive.limits.poll_interval;
         drive.pause(interval).await?;
     }

@@ -11,7 +11,11 @@ use jiff::Timestamp;
 use crate::rollout::{Drive, Interruption};
 
 /// Follows the operation of a PUT to its end.
-pub(crate) async fn follow(drive: &mut Drive<'_>, handle: &OperationHandle, since: Timestamp) -> Result<(), Interruption> {
+pub(crate) async fn follow(
+    drive: &mut Drive<'_>,
+    handle: &OperationHandle,
+    since: Timestamp,
+) -> Result<(), Interruption> {
     let mut watch = Watch::new(drive, since);
     let outcome = loop {
         match watch.poll(drive, handle).await? {
@@ -55,7 +59,11 @@ impl Watch {
     }
 
     /// Asks once, for the operation and for the instances, whose states are what moves.
-    pub(crate) async fn poll(&mut self, drive: &mut Drive<'_>, handle: &OperationHandle) -> Result<Polled, Interruption> {
+    pub(crate) async fn poll(
+        &mut self,
+        drive: &mut Drive<'_>,
+        handle: &OperationHandle,
+    ) -> Result<Polled, Interruption> {
         let services = Arc::clone(&drive.outside.services);
         let service = drive.rollout.update().service.clone();
         let handle = if self.by_resource { &OperationHandle::ProvisioningState } else { handle };
@@ -64,7 +72,9 @@ impl Watch {
             Ok(OperationStatus::Failed(failure)) => {
                 return Ok(Polled::Ended(OperationOutcome::Failed { failure }));
             }
-            Ok(OperationStatus::InProgress { retry_after }) => poll_interval(retry_after, drive.limits.poll_interval),
+            Ok(OperationStatus::InProgress { retry_after }) => {
+                poll_interval(retry_after, drive.limits.poll_interval)
+            }
             Err(error) => {
                 self.unreadable(drive, &error);
                 drive.limits.poll_interval
@@ -73,7 +83,8 @@ impl Watch {
         match services.instances(&service).await {
             Ok(mut instances) => {
                 instances.sort_by(|a, b| a.name.cmp(&b.name));
-                let started = instances.iter().filter(|instance| instance.state == InstanceState::Started).count();
+                let started =
+                    instances.iter().filter(|instance| instance.state == InstanceState::Started).count();
                 drive.waiting(&Progress::Operation { started, instances: instances.len() });
                 if self.last.as_ref() != Some(&instances) {
                     self.last = Some(instances);
@@ -105,11 +116,18 @@ impl Watch {
     /// Whether one of the two clocks has run out.
     pub(crate) fn too_long(&self, drive: &Drive<'_>) -> Option<OperationOutcome> {
         let now = drive.outside.clock.now();
-        let elapsed = |from: Timestamp| std::time::Duration::try_from(now.duration_since(from)).unwrap_or_default();
+        let elapsed =
+            |from: Timestamp| std::time::Duration::try_from(now.duration_since(from)).unwrap_or_default();
         let waited_for = if elapsed(self.since) > drive.limits.operation {
-            format!("the operation did not end within {} minutes", drive.limits.operation.as_secs().div_ceil(60))
+            format!(
+                "the operation did not end within {} minutes",
+                drive.limits.operation.as_secs().div_ceil(60)
+            )
         } else if elapsed(self.moved) > drive.limits.no_progress {
-            format!("the operation made no progress for {} minutes", drive.limits.no_progress.as_secs().div_ceil(60))
+            format!(
+                "the operation made no progress for {} minutes",
+                drive.limits.no_progress.as_secs().div_ceil(60)
+            )
         } else {
             return None;
         };

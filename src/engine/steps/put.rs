@@ -22,7 +22,9 @@ pub(crate) async fn put(drive: &mut Drive<'_>, phase: Phase) -> Result<(), Inter
     let body = match drive.rollout.wanted().map(|wanted| wanted.put_body(&fresh)) {
         Some(Ok(body)) => body,
         Some(Err(error)) => return drive.give_up(Cause::NotReadable { message: error.to_string() }).await,
-        None => return drive.give_up(Cause::NotReadable { message: "nothing was captured".to_owned() }).await,
+        None => {
+            return drive.give_up(Cause::NotReadable { message: "nothing was captured".to_owned() }).await;
+        }
     };
     drive.record(Event::PutStarted { phase }).await?;
     let services = Arc::clone(&drive.outside.services);

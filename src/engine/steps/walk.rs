@@ -6,7 +6,9 @@ use std::sync::Arc;
 
 use certroll_core::ports::{FaultKind, Progress};
 use certroll_core::rollout::{Event, OperationOutcome};
-use certroll_core::target::cloud_service::{OperationFailure, OperationHandle, OperationStatus, RoleInstance};
+use certroll_core::target::cloud_service::{
+    OperationFailure, OperationHandle, OperationStatus, RoleInstance,
+};
 use certroll_core::verify::{self, Generation};
 use jiff::Timestamp;
 
@@ -27,7 +29,9 @@ pub(crate) async fn walk(
     let until = since.checked_add(drive.limits.operation).unwrap_or(since);
     let domains = match reading(drive, until, true, || services.update_domains(&service)).await? {
         Ok(domains) => domains,
-        Err(error) => return ended(drive, too_long(&format!("the update domains cannot be listed: {error}"))).await,
+        Err(error) => {
+            return ended(drive, too_long(&format!("the update domains cannot be listed: {error}"))).await;
+        }
     };
     let last = domains.iter().copied().max().unwrap_or(0);
     for domain in from..=last {
@@ -56,7 +60,11 @@ fn too_long(waited_for: &str) -> OperationOutcome {
 }
 
 /// One domain: asked for, followed, its instances awaited, endpoints probed. Returns how the operation ended if it did.
-async fn walk_one(drive: &mut Drive<'_>, domain: u32, since: Timestamp) -> Result<Option<OperationOutcome>, Interruption> {
+async fn walk_one(
+    drive: &mut Drive<'_>,
+    domain: u32,
+    since: Timestamp,
+) -> Result<Option<OperationOutcome>, Interruption> {
     let services = Arc::clone(&drive.outside.services);
     let service = drive.rollout.update().service.clone();
     let mut watch = Watch::new(drive, since);

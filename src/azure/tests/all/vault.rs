@@ -217,6 +217,8 @@ async fn a_refused_token_is_renewed_once() {
     assert!(matches!(fault, PortError::Permanent(_)));
     assert_eq!(fault.kind(), FaultKind::Unauthorized);
     assert_eq!((refused.fake.seen().len(), refused.fake.token_requests().len()), (2, 2));
+    refused.azure.vault_reader().certificate(&vault(), &name(), None).await.unwrap_err();
+    assert_eq!((refused.fake.seen().len(), refused.fake.token_requests().len()), (3, 2), "not for each call");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use certroll_azure::{Azure, AzureOptions, IdentityKind, Proxy};
+use certroll_azure::{Azure, AzureOptions, Environment, IdentityKind, Proxy};
 use certroll_core::cloud::AzureCloud;
 use certroll_core::ports::Clock;
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +62,7 @@ pub(crate) struct World {
 pub(crate) fn options(fake: &Fake, clock: &Arc<StepClock>) -> AzureOptions {
     let clock: Arc<dyn Clock> = Arc::clone(clock) as Arc<dyn Clock>;
     let mut options = AzureOptions::new(AzureCloud::china(), clock);
+    options.identity.environment = Environment::default();
     options.identity.kind = IdentityKind::ClientSecret {
         tenant_id: "tenant".to_owned(),
         client_id: "client".to_owned(),

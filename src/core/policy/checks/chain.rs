@@ -8,7 +8,13 @@ use crate::policy::Guard;
 /// Windows builds the chain that a role presents from the certificates in the role's stores. So a chain that the set
 /// held before must be held by the set afterwards: for each leaf, whether or not it changes, since an intermediate may
 /// be taken from under it.
-pub fn chain(role: &RoleName, before: &[Certificate], after: &[Certificate], policy: &GuardPolicy, findings: &mut Findings) {
+pub fn chain(
+    role: &RoleName,
+    before: &[Certificate],
+    after: &[Certificate],
+    policy: &GuardPolicy,
+    findings: &mut Findings,
+) {
     let held = Held::of(before);
     for leaf in after.iter().filter(|certificate| !certificate.is_ca()) {
         let issuers = order(leaf, after);
@@ -26,9 +32,13 @@ pub fn chain(role: &RoleName, before: &[Certificate], after: &[Certificate], pol
             continue;
         }
         let expected = if held.every_root {
-            "its chain up to the root within the service's set, as the deployed certificates have it".to_owned()
+            "its chain up to the root within the service's set, as the deployed certificates have it"
+                .to_owned()
         } else {
-            format!("{} of its issuers within the service's set, as the deployed certificates have them", held.shortest)
+            format!(
+                "{} of its issuers within the service's set, as the deployed certificates have them",
+                held.shortest
+            )
         };
         findings.add(
             Guard::Chain,

@@ -29,10 +29,17 @@ pub(super) fn names(candidate: &Candidate<'_>) -> Option<Objection> {
     let missing = missing_names(old.names(), candidate.new.leaf.names());
     (!missing.is_empty()).then(|| {
         let list = |names: Vec<String>| {
-            if names.is_empty() { "no name".to_owned() } else { names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ") }
+            if names.is_empty() {
+                "no name".to_owned()
+            } else {
+                names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+            }
         };
         Objection {
-            expected: format!("every name that is served today, {} among them", list(missing.iter().map(ToString::to_string).collect())),
+            expected: format!(
+                "every name that is served today, {} among them",
+                list(missing.iter().map(ToString::to_string).collect())
+            ),
             found: list(candidate.new.leaf.names().iter().map(ToString::to_string).collect()),
             way_out: "issue the certificate for all names",
         }
@@ -42,7 +49,8 @@ pub(super) fn names(candidate: &Candidate<'_>) -> Option<Objection> {
 /// Still fit for TLS servers where it was.
 pub(super) fn server_auth(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old.filter(|old| !old.is_ca())?;
-    let lost = old.server_auth() != ServerAuth::Excluded && candidate.new.leaf.server_auth() == ServerAuth::Excluded;
+    let lost =
+        old.server_auth() != ServerAuth::Excluded && candidate.new.leaf.server_auth() == ServerAuth::Excluded;
     lost.then(|| Objection {
         expected: "the extended key usage serverAuth, which the deployed certificate has".to_owned(),
         found: "other extended key usages only".to_owned(),
@@ -53,7 +61,9 @@ pub(super) fn server_auth(candidate: &Candidate<'_>) -> Option<Objection> {
 /// A leaf stays a leaf and a CA stays a CA: each goes to another certificate store.
 pub(super) fn role(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old?;
-    let word = |certificate: &Certificate| if certificate.is_ca() { "a CA certificate" } else { "an end-entity certificate" };
+    let word = |certificate: &Certificate| {
+        if certificate.is_ca() { "a CA certificate" } else { "an end-entity certificate" }
+    };
     (old.is_ca() != candidate.new.leaf.is_ca()).then(|| Objection {
         expected: format!("{}, as the deployed one is", word(old)),
         found: format!("{} (subject `{}`)", word(&candidate.new.leaf), candidate.new.leaf.subject()),

@@ -16,8 +16,14 @@ pub(super) fn enabled(candidate: &Candidate<'_>) -> Option<Objection> {
 /// The certificate, and the vault's own window around it, hold now and for a while.
 pub(super) fn validity(candidate: &Candidate<'_>, minimum: Duration) -> Option<Objection> {
     let certificate = &candidate.new.leaf;
-    let starts = candidate.facts.not_before.map_or(certificate.not_before(), |not_before| not_before.max(certificate.not_before()));
-    let ends = candidate.facts.expires.map_or(certificate.not_after(), |expires| expires.min(certificate.not_after()));
+    let starts = candidate
+        .facts
+        .not_before
+        .map_or(certificate.not_before(), |not_before| not_before.max(certificate.not_before()));
+    let ends = candidate
+        .facts
+        .expires
+        .map_or(certificate.not_after(), |expires| expires.min(certificate.not_after()));
     if starts > candidate.now {
         return Some(Objection {
             expected: format!("a certificate that is valid at {:.0}", candidate.now),
@@ -46,7 +52,10 @@ pub(super) fn age(candidate: &Candidate<'_>) -> Option<Objection> {
     let way_out = "add a version that was issued later, or disable this one";
     if !new.is_ca() && new.not_before() < old.not_before() {
         return Some(Objection {
-            expected: format!("a certificate issued at {} or later, as the deployed one was", old.not_before()),
+            expected: format!(
+                "a certificate issued at {} or later, as the deployed one was",
+                old.not_before()
+            ),
             found: format!("issued at {}", new.not_before()),
             way_out,
         });

@@ -53,8 +53,9 @@ pub(crate) struct Objection {
 impl Findings {
     fn add(&mut self, guard: Guard, subject: &str, objection: Objection, policy: &GuardPolicy) {
         let Objection { expected, found, way_out } = objection;
-        let hint =
-            format!("{way_out}; or let it pass with `relax = [\"{guard}\"]` in the service's `[service.guards]`");
+        let hint = format!(
+            "{way_out}; or let it pass with `relax = [\"{guard}\"]` in the service's `[service.guards]`"
+        );
         let violation =
             Violation { guard: guard.name().to_owned(), subject: subject.to_owned(), expected, found, hint };
         if policy.holds(guard) {

@@ -17,7 +17,11 @@ pub(super) fn strength(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old?;
     let bits = |certificate: &Certificate| certificate.key().strength_bits();
     (bits(new) < bits(old)).then(|| Objection {
-        expected: format!("a key not weaker than the deployed one, {} ({} bits of security)", old.key(), bits(old)),
+        expected: format!(
+            "a key not weaker than the deployed one, {} ({} bits of security)",
+            old.key(),
+            bits(old)
+        ),
         found: format!("{} ({} bits of security)", new.key(), bits(new)),
         way_out: "have the certificate issued for a stronger key",
     })
