@@ -4,9 +4,13 @@ use super::{Candidate, Objection};
 use crate::certificate::{Certificate, ServerAuth, missing_names};
 use crate::plan::{Form, KeyPresence};
 
-/// A leaf needs its private key: without it the instances get a certificate that no server can use.
+/// A leaf that had its private key needs it still: without it the instances get a certificate that no server can use.
 pub(super) fn key(candidate: &Candidate<'_>) -> Option<Objection> {
-    let had_key = candidate.old.map_or(!candidate.new.leaf.is_ca(), |old| !old.is_ca());
+    let had_key = match candidate.old {
+        // Another's certificate that is only trusted has no key here.
+        Some(old) => !old.leaf.is_ca() && old.key != KeyPresence::Absent,
+        None => !candidate.new.leaf.is_ca(),
+    };
     match candidate.new.key {
         KeyPresence::Matches => None,
         KeyPresence::Absent if had_key => Some(Objection {
@@ -25,7 +29,7 @@ pub(super) fn key(candidate: &Candidate<'_>) -> Option<Objection> {
 
 /// Every name that was served is served still.
 pub(super) fn names(candidate: &Candidate<'_>) -> Option<Objection> {
-    let old = candidate.old.filter(|old| !old.is_ca())?;
+    let old = candidate.old_leaf().filter(|old| !old.is_ca())?;
     let missing = missing_names(old.names(), candidate.new.leaf.names());
     (!missing.is_empty()).then(|| {
         let list = |names: Vec<String>| {
@@ -48,7 +52,7 @@ pub(super) fn names(candidate: &Candidate<'_>) -> Option<Objection> {
 
 /// Still fit for TLS servers where it was.
 pub(super) fn server_auth(candidate: &Candidate<'_>) -> Option<Objection> {
-    let old = candidate.old.filter(|old| !old.is_ca())?;
+    let old = candidate.old_leaf().filter(|old| !old.is_ca())?;
     let lost =
         old.server_auth() != ServerAuth::Excluded && candidate.new.leaf.server_auth() == ServerAuth::Excluded;
     lost.then(|| Objection {
@@ -60,7 +64,7 @@ pub(super) fn server_auth(candidate: &Candidate<'_>) -> Option<Objection> {
 
 /// A leaf stays a leaf and a CA stays a CA: each goes to another certificate store.
 pub(super) fn role(candidate: &Candidate<'_>) -> Option<Objection> {
-    let old = candidate.old?;
+    let old = candidate.old_leaf()?;
     let word = |certificate: &Certificate| {
         if certificate.is_ca() { "a CA certificate" } else { "an end-entity certificate" }
     };

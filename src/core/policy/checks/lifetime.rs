@@ -47,7 +47,7 @@ fn days(duration: Duration) -> String {
 /// The new certificate is not older than the deployed one. A CA's start says nothing: moving to a sibling that was
 /// made earlier is usual.
 pub(super) fn age(candidate: &Candidate<'_>) -> Option<Objection> {
-    let old = candidate.old?;
+    let old = candidate.old_leaf()?;
     let new = &candidate.new.leaf;
     let way_out = "add a version that was issued later, or disable this one";
     if !new.is_ca() && new.not_before() < old.not_before() {

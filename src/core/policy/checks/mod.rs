@@ -23,14 +23,20 @@ pub struct Candidate<'a> {
     pub subject: String,
     /// The vault object that the new one comes from.
     pub source: String,
-    /// The old certificate, where it could be read.
-    pub old: Option<&'a Certificate>,
+    /// What it replaces, where that could be read.
+    pub old: Option<&'a VaultContent>,
     /// The new one.
     pub new: &'a VaultContent,
     /// What the vault says of the new version.
     pub facts: &'a VersionFacts,
     /// The time.
     pub now: Timestamp,
+}
+
+impl<'a> Candidate<'a> {
+    fn old_leaf(&self) -> Option<&'a Certificate> {
+        self.old.map(|old| &old.leaf)
+    }
 }
 
 /// What the guards said: a guard that is relaxed warns.

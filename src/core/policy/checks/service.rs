@@ -5,7 +5,7 @@ use crate::id::{CloudServiceId, SourceVaultId};
 use crate::plan::Unreadable;
 use crate::policy::Guard;
 use crate::ports::VaultResource;
-use crate::target::cloud_service::CloudServiceModel;
+use crate::target::cloud_service::{CloudServiceModel, normalised_location};
 
 /// The vault is in the service's subscription and region and enabled for deployment. What may not be read is not
 /// judged: the service itself refuses such a vault.
@@ -30,7 +30,8 @@ pub fn placement(
     }
     match seen {
         Some(Ok(resource)) => {
-            if let Some(location) = location.filter(|location| *location != resource.location) {
+            let region = normalised_location(&resource.location);
+            if let Some(location) = location.filter(|location| normalised_location(location) != region) {
                 let objection = Objection {
                     expected: format!("a vault in region `{location}`, where the service is"),
                     found: format!("region `{}`", resource.location),
@@ -46,6 +47,14 @@ pub fn placement(
                 };
                 findings.add(Guard::Placement, &subject, objection, policy);
             }
+        }
+        Some(Err(unreadable)) if unreadable.gone => {
+            let objection = Objection {
+                expected: format!("a vault `{vault}`"),
+                found: format!("none ({unreadable})"),
+                way_out: "correct `source_vault`, or recover the vault",
+            };
+            findings.add(Guard::Placement, &subject, objection, policy);
         }
         Some(Err(unreadable)) => findings.warn(format!(
             "{subject}: region and `enabledForDeployment` were not checked, since the vault's resource cannot be read \

@@ -14,7 +14,7 @@ pub(super) fn strength(candidate: &Candidate<'_>) -> Option<Objection> {
             way_out: "have the certificate issued again",
         });
     }
-    let old = candidate.old?;
+    let old = candidate.old_leaf()?;
     let bits = |certificate: &Certificate| certificate.key().strength_bits();
     (bits(new) < bits(old)).then(|| Objection {
         expected: format!(
