@@ -50,7 +50,7 @@ pub fn chain(
             Objection {
                 expected,
                 found: format!("no certificate of issuer `{}`", top.issuer()),
-                way_out: "add that issuer's certificate to the vault object that the role's intermediate or root follows",
+                way_out: "add that issuer's certificate to the vault object that the role's intermediate or root follows".into(),
             },
             policy,
         );

@@ -1,7 +1,7 @@
 //! Guards about what a certificate is for.
 
 use super::{Candidate, Objection};
-use crate::certificate::{Certificate, ServerAuth, missing_names};
+use crate::certificate::{Certificate, ServerAuth, SubjectName, missing_names};
 use crate::plan::{Form, KeyPresence};
 
 /// A leaf that had its private key needs it still: without it the instances get a certificate that no server can use.
@@ -15,13 +15,13 @@ pub(super) fn key(candidate: &Candidate<'_>) -> Option<Objection> {
         KeyPresence::Matches => None,
         KeyPresence::Absent if had_key => Some(Objection {
             expected: "the private key of the certificate".to_owned(),
-            found: "no key that matches it".to_owned(),
-            way_out: "import the certificate together with its key, exportable",
+            found: "no private key that matches it".to_owned(),
+            way_out: "import the certificate together with its key, exportable".into(),
         }),
         KeyPresence::NotRead if had_key => Some(Objection {
             expected: "the private key of the certificate".to_owned(),
             found: "a secret that was not opened".to_owned(),
-            way_out: "let certroll read the secret (Key Vault Certificate User)",
+            way_out: "let certroll read the secret (role Key Vault Secrets User)".into(),
         }),
         KeyPresence::Absent | KeyPresence::NotRead => None,
     }
@@ -32,20 +32,18 @@ pub(super) fn names(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old_leaf().filter(|old| !old.is_ca())?;
     let missing = missing_names(old.names(), candidate.new.leaf.names());
     (!missing.is_empty()).then(|| {
-        let list = |names: Vec<String>| {
-            if names.is_empty() {
-                "no name".to_owned()
-            } else {
-                names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
-            }
+        let list = |names: &[SubjectName]| {
+            names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
         };
+        let offered = candidate.new.leaf.names();
         Objection {
-            expected: format!(
-                "every name that is served today, {} among them",
-                list(missing.iter().map(ToString::to_string).collect())
-            ),
-            found: list(candidate.new.leaf.names().iter().map(ToString::to_string).collect()),
-            way_out: "issue the certificate for all names",
+            expected: format!("that it serves {} too, as the deployed certificate does", list(&missing)),
+            found: if offered.is_empty() {
+                "no name at all".to_owned()
+            } else {
+                format!("{} only", list(offered))
+            },
+            way_out: "have the certificate issued for all names".into(),
         }
     })
 }
@@ -58,7 +56,7 @@ pub(super) fn server_auth(candidate: &Candidate<'_>) -> Option<Objection> {
     lost.then(|| Objection {
         expected: "the extended key usage serverAuth, which the deployed certificate has".to_owned(),
         found: "other extended key usages only".to_owned(),
-        way_out: "issue the certificate for TLS servers",
+        way_out: "have the certificate issued for TLS servers".into(),
     })
 }
 
@@ -71,7 +69,7 @@ pub(super) fn role(candidate: &Candidate<'_>) -> Option<Objection> {
     (old.is_ca() != candidate.new.leaf.is_ca()).then(|| Objection {
         expected: format!("{}, as the deployed one is", word(old)),
         found: format!("{} (subject `{}`)", word(&candidate.new.leaf), candidate.new.leaf.subject()),
-        way_out: "put the certificate into the vault object that it belongs to",
+        way_out: "put the certificate into the vault object that it belongs to".into(),
     })
 }
 
@@ -83,7 +81,7 @@ pub(super) fn form(candidate: &Candidate<'_>) -> Option<Objection> {
                        with `data`, `dataType` and `password`"
                 .to_owned(),
             found: reason.clone(),
-            way_out: "store it again in one of these forms",
+            way_out: "store it again in one of these forms".into(),
         }),
         Form::NotRead | Form::Accepted | Form::Uncertain(_) => None,
     }

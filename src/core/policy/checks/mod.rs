@@ -7,8 +7,13 @@ mod lifetime;
 mod service;
 mod strength;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::chain;
 pub use service::{extension, placement};
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 
@@ -53,7 +58,7 @@ pub(crate) struct Objection {
     pub(crate) expected: String,
     pub(crate) found: String,
     /// What to do about it, besides relaxing the guard.
-    pub(crate) way_out: &'static str,
+    pub(crate) way_out: Cow<'static, str>,
 }
 
 impl Findings {

@@ -24,7 +24,7 @@ pub fn placement(
         let objection = Objection {
             expected: format!("a vault in subscription `{}`, where the service is", service.subscription()),
             found: format!("subscription `{}`", vault.subscription()),
-            way_out: "keep the certificates in a vault of the service's subscription",
+            way_out: "keep the certificates in a vault of the service's subscription".into(),
         };
         findings.add(Guard::Placement, &subject, objection, policy);
     }
@@ -35,7 +35,7 @@ pub fn placement(
                 let objection = Objection {
                     expected: format!("a vault in region `{location}`, where the service is"),
                     found: format!("region `{}`", resource.location),
-                    way_out: "keep the certificates in a vault of the service's region",
+                    way_out: "keep the certificates in a vault of the service's region".into(),
                 };
                 findings.add(Guard::Placement, &subject, objection, policy);
             }
@@ -43,16 +43,20 @@ pub fn placement(
                 let objection = Objection {
                     expected: "a vault that is enabled for deployment".to_owned(),
                     found: "`enabledForDeployment` is off".to_owned(),
-                    way_out: "run `az keyvault update --name <vault> --enabled-for-deployment true`",
+                    way_out: format!(
+                        "run `az keyvault update --name {} --enabled-for-deployment true`",
+                        vault.vault()
+                    )
+                    .into(),
                 };
                 findings.add(Guard::Placement, &subject, objection, policy);
             }
         }
         Some(Err(unreadable)) if unreadable.gone => {
             let objection = Objection {
-                expected: format!("a vault `{vault}`"),
-                found: format!("none ({unreadable})"),
-                way_out: "correct `source_vault`, or recover the vault",
+                expected: format!("that `{vault}` exists"),
+                found: unreadable.to_string(),
+                way_out: "correct `source_vault` in `[[service.certificate]]`, or recover the vault".into(),
             };
             findings.add(Guard::Placement, &subject, objection, policy);
         }
@@ -70,7 +74,7 @@ pub fn extension(model: &CloudServiceModel, policy: &GuardPolicy, findings: &mut
         let objection = Objection {
             expected: "a service whose certificates nobody else rotates".to_owned(),
             found: "the extension `KeyVaultForPaaS`".to_owned(),
-            way_out: "take this service out of the configuration, or the extension off the service",
+            way_out: "take this service out of the configuration, or the extension off the service".into(),
         };
         findings.add(Guard::Extension, "the service", objection, policy);
     }
