@@ -110,7 +110,7 @@ fn each_thing_that_is_not_is_named() {
             Box::new(|e| {
                 e.probes[0]
                     .presented
-                    .push(Presentation { address: "10.0.0.2:443".to_owned(), outcome: Ok(vec![old]) })
+                    .push(Presentation { address: "10.0.0.2:443".to_owned(), outcome: Ok(vec![old]) });
             }),
             "10.0.0.2:443",
         ),

@@ -188,7 +188,7 @@ impl Place {
             Ending::Abandoned { .. } => assert!(!self.witness.touched, "{}", self.key()),
             Ending::Verified => assert_eq!(self.witness.evidence, Some((true, true)), "{}", self.key()),
             Ending::Restored { .. } => {
-                assert_eq!(self.witness.evidence, Some((false, true)), "{}", self.key())
+                assert_eq!(self.witness.evidence, Some((false, true)), "{}", self.key());
             }
             Ending::Stuck { cause } => {
                 assert!(self.witness.touched, "nobody is called for nothing: {}", self.key());
@@ -243,14 +243,14 @@ impl Witness {
 /// Walks everything that can be reached. Returns the places and the longest path.
 fn walk(start: Place) -> (usize, usize) {
     enum Step {
-        Enter(Place),
+        Enter(Box<Place>),
         Leave(String),
     }
     let mut depth: HashMap<String, usize> = HashMap::new();
     let mut children: HashMap<String, Vec<String>> = HashMap::new();
     let mut open: HashSet<String> = HashSet::new();
     let root = start.key();
-    let mut steps = vec![Step::Enter(start)];
+    let mut steps = vec![Step::Enter(Box::new(start))];
     while let Some(step) = steps.pop() {
         match step {
             Step::Enter(place) => {
@@ -263,7 +263,7 @@ fn walk(start: Place) -> (usize, usize) {
                 let next = place.successors();
                 children.insert(key.clone(), next.iter().map(Place::key).collect());
                 steps.push(Step::Leave(key));
-                steps.extend(next.into_iter().map(Step::Enter));
+                steps.extend(next.into_iter().map(|place| Step::Enter(Box::new(place))));
             }
             Step::Leave(key) => {
                 open.remove(&key);
