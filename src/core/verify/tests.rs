@@ -73,6 +73,14 @@ fn each_thing_that_is_not_is_named() {
             Box::new(|e| e.state.os_profile = e.state.os_profile.without(&url("tls/2"))),
             "`osProfile.secrets` differs; expected `https://shop-kv.vault.azure.cn/secrets/tls/2`",
         ),
+        (
+            Box::new(|e| {
+                let mut profile = e.state.os_profile.to_value();
+                profile["secrets"][0]["vaultCertificates"][0]["isBootstrapCertificate"] = true.into();
+                e.state.os_profile = serde_json::from_value(profile).unwrap();
+            }),
+            "`osProfile.secrets, https://shop-kv.vault.azure.cn/secrets/tls/2.isBootstrapCertificate` differs",
+        ),
         (Box::new(|e| e.state.rest["tags"]["team"] = "api".into()), "read back, `tags.team` differs"),
         (
             Box::new(|e| e.instances[0].state = InstanceState::Other("RoleStateBusy".to_owned())),

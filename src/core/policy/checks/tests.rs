@@ -217,6 +217,9 @@ fn a_chain_that_was_there_stays_whole_leaf_by_leaf() {
     let (one, two) = (ca("One", Some(&root)), ca("Two", Some(&root)));
     let leaf_of = |issuer, years| Make { years, issuer: Some(issuer), ..Make::default() }.made();
     let (old, new) = (leaf_of(&one, (2025, 2027)), leaf_of(&two, (2026, 2028)));
+    let three = ca("Three", Some(&two));
+    let deep = leaf_of(&three, (2026, 2028));
+    let three = &three.certificate;
     let other = leaf_of(&ca("Other", None), (2025, 2027));
     let selfsigned = make((2025, 2027)).made();
     let set = |all: &[&Certificate]| all.iter().map(|it| Some((*it).clone())).collect::<Vec<_>>();
@@ -225,6 +228,7 @@ fn a_chain_that_was_there_stays_whole_leaf_by_leaf() {
         ("whole", set(&[&old, one, root]), set(&[&new, two, root]), (0, 0)),
         ("intermediate missing", set(&[&old, one, root]), set(&[&new, one, root]), (1, 0)),
         ("root missing", set(&[&old, one, root]), set(&[&new, two, one]), (1, 0)),
+        ("longer, but no root", set(&[&old, one, root]), set(&[&deep, three, two]), (1, 0)),
         ("never had the root", set(&[&old, one]), set(&[&new, two]), (0, 0)),
         ("never had the root, loses all", set(&[&old, one]), set(&[&new, one]), (1, 0)),
         ("never had any", set(&[&old]), set(&[&new]), (0, 1)),
