@@ -165,6 +165,14 @@ fn an_object_that_is_gone_stops_nothing() {
 }
 
 #[test]
+fn a_secret_that_no_certificate_names_must_be_readable_while_its_version_is() {
+    let (mut world, ..) = renewed();
+    world.holds("boot/1", &leaf("bootstrap", 2025)).delivers(&["boot/1"]);
+    world.object("shop-kv", "boot").unreadable = Some(forbidden("a permission is missing"));
+    assert!(matches!(world.status(), Status::Unreadable { .. }));
+}
+
+#[test]
 fn a_mapped_source_that_is_gone_is_unreadable() {
     let (mut world, ..) = renewed();
     world.map("ShopTls", "shop-kv/secrets/nothing");
