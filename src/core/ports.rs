@@ -10,9 +10,10 @@ use zeroize::Zeroizing;
 
 use crate::certificate::VersionFacts;
 use crate::id::{
-    CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName,
+    RolloutId,     CloudServiceId, ObjectKind, ObjectName, SecretIdentifier, SourceVaultId, Thumbprint, VaultName,
     VaultObject, VersionId,
 };
+use crate::rollout::Event;
 use crate::target::cloud_service::{
     CloudServiceModel, OperationHandle, OperationStatus, PutBody, RoleInstance,
 };
@@ -190,6 +191,8 @@ impl fmt::Debug for SecretObject {
 /// Reads key vaults. Every call is safe to repeat.
 #[async_trait]
 pub trait VaultReader: Send + Sync {
+    /// The versioned identifier of a secret, by the cloud's vault suffix. No call.
+    fn secret_identifier(&self, vault: &VaultName, name: &ObjectName, version: &VersionId) -> SecretIdentifier;
     /// All objects of a collection, whatever number of pages that takes.
     async fn list(&self, vault: &VaultName, kind: ObjectKind) -> Result<Vec<ListedObject>, PortError>;
     /// All versions of an object, in no particular order, without any value.
@@ -301,4 +304,71 @@ pub struct Presentation {
 pub trait EndpointProbe: Send + Sync {
     /// Makes several connections to every address that the endpoint's name has.
     async fn presented(&self, endpoint: &ProbeEndpoint) -> Vec<Presentation>;
+}
+
+/// Why the journal cannot be written or read.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{0}")]
+pub struct JournalError(pub String);
+
+/// One event as the journal holds it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Recorded {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The rollout.
+    pub rollout: RolloutId,
+    /// What happened.
+    pub event: Event,
+}
+
+/// The record of rollouts. What was appended is durable when the call returns.
+#[async_trait]
+pub trait RolloutJournal: Send + Sync {
+    /// Writes one event.
+    async fn append(&self, record: &Recorded) -> Result<(), JournalError>;
+    /// The events of every rollout that has no ending, oldest first.
+    async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError>;
+    /// The events of the latest rollouts, the latest rollout first, at most `rollouts` of them.
+    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError>;
+}
+
+/// Hears what a rollout does, for people who watch. Never holds it up.
+pub trait RolloutObserver: Send + Sync {
+    /// An event was written.
+    fn recorded(&self, record: &Recorded);
+    /// Something is waited for.
+    fn waiting(&self, rollout: &RolloutId, progress: &Progress);
+}
+
+/// What is waited for, and how far it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Another operation keeps the service busy.
+    Busy {
+        /// Its state, in the service's word.
+        state: String,
+    },
+    /// The operation runs.
+    Operation {
+        /// Instances that are started.
+        started: usize,
+        /// Instances in all.
+        instances: usize,
+    },
+    /// An update domain is walked.
+    Domain {
+        /// Which.
+        domain: u32,
+    },
+    /// Instances and endpoints are not yet right.
+    Examining {
+        /// What is not.
+        mismatches: Vec<String>,
+    },
+    /// A call failed and is repeated.
+    Repeating {
+        /// Its message.
+        message: String,
+    },
 }

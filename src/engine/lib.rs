@@ -1,1 +1,15 @@
-//! certroll-engine
+//! Does what core decided: observes, rolls out, verifies, restores. Names no concrete client, and makes no choice that
+//! core could make.
+//!
+//! [`pass::look`] collects an observation and plans; [`rollout::start`] carries one approved update to its ending.
+
+pub mod locks;
+pub mod outside;
+pub mod pass;
+pub mod rollout;
+pub mod world;
+
+mod contents;
+mod objects;
+mod observe;
+mod steps;

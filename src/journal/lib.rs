@@ -1,1 +1,3 @@
-//! certroll-journal
+//! The record of rollouts. So far in memory only: what a one-shot command needs to lead its own rollouts.
+
+pub mod memory;

@@ -1,5 +1,6 @@
 //! What the operator asked for: which services, how they follow their certificates, and what refuses a change.
 
+pub mod checks;
 mod guard;
 mod window;
 

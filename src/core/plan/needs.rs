@@ -1,0 +1,149 @@
+//! What must be looked at next, so that a service can be planned. Asked again until nothing more is wanted: the engine
+//! fetches, this decides.
+
+use std::collections::BTreeSet;
+
+use super::follow::{Followed, followed};
+use super::observation::{Form, ObjectKey, Observation};
+use crate::cscfg::ServiceConfiguration;
+use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, SourceVaultId};
+use crate::policy::{Guard, ServicePolicy};
+use crate::target::cloud_service::OsProfile;
+
+/// One thing to look at.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Need {
+    /// The newest version of a vault object.
+    Object(ObjectKey),
+    /// What a version of a vault certificate is, without its key.
+    Certificate(SecretIdentifier),
+    /// What a secret holds, opened.
+    Secret(SecretIdentifier),
+    /// Where a vault is.
+    Vault(SourceVaultId),
+    /// The role instances of a service that is to be changed.
+    Instances(CloudServiceId),
+}
+
+/// What is still unknown of one service. Empty when planning can answer.
+pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need> {
+    let Some(Ok(model)) = observation.services.get(&policy.service) else { return BTreeSet::new() };
+    let (Ok(configuration), Ok(profile)) = (model.configuration(), model.os_profile()) else { return BTreeSet::new() };
+    let followed = followed(policy, &configuration, &profile);
+
+    let objects: BTreeSet<Need> = followed
+        .iter()
+        .filter(|followed| !observation.objects.contains_key(&followed.key))
+        .map(|followed| Need::Object(followed.key.clone()))
+        .collect();
+    if !objects.is_empty() {
+        return objects;
+    }
+    // A service that holds the newest version of everything needs no content, unless a mapping binds a name.
+    if is_settled(&followed, observation, &profile) {
+        return mapped_contents(&followed, observation);
+    }
+    let mut wanted = contents(&followed, observation, &profile);
+    for group in profile.groups() {
+        if policy.guards.holds(Guard::Placement) && !observation.vaults.contains_key(group.source_vault()) {
+            wanted.insert(Need::Vault(group.source_vault().clone()));
+        }
+    }
+    for mapping in &policy.certificates {
+        if let Some(vault) = &mapping.source_vault {
+            if policy.guards.holds(Guard::Placement) && !observation.vaults.contains_key(vault) {
+                wanted.insert(Need::Vault(vault.clone()));
+            }
+        }
+    }
+    if !observation.instances.contains_key(&policy.service) {
+        wanted.insert(Need::Instances(policy.service.clone()));
+    }
+    wanted
+}
+
+/// Whether every followed reference is the newest version, and every mapped source is among the secrets.
+pub(super) fn is_settled(followed: &[Followed], observation: &Observation, profile: &OsProfile) -> bool {
+    followed.iter().all(|followed| match observation.objects.get(&followed.key) {
+        Some(Ok(object)) => match &object.newest {
+            Ok(newest) => match &followed.reference {
+                Some(reference) => &newest.secret == reference,
+                None => profile.urls().any(|url| url == &newest.secret),
+            },
+            Err(_) => false,
+        },
+        // An object that is gone has no newest version to move to.
+        Some(Err(unreadable)) => unreadable.gone && followed.reference.is_some(),
+        None => false,
+    })
+}
+
+/// The newest versions of mapped sources: their thumbprints show whether the mapped name holds them.
+fn mapped_contents(followed: &[Followed], observation: &Observation) -> BTreeSet<Need> {
+    followed
+        .iter()
+        .filter(|followed| followed.reference.is_none())
+        .filter_map(|followed| {
+            let object = observation.objects.get(&followed.key)?.as_ref().ok()?;
+            let secret = &object.newest.as_ref().ok()?.secret;
+            (!observation.contents.contains_key(secret)).then(|| content_need(object.kind, secret))
+        })
+        .collect()
+}
+
+/// Every secret that the service has, by metadata where that is enough, and every newest version, opened.
+fn contents(followed: &[Followed], observation: &Observation, profile: &OsProfile) -> BTreeSet<Need> {
+    let mut wanted = BTreeSet::new();
+    let mut incoming = BTreeSet::new();
+    for followed in followed {
+        let Some(Ok(object)) = observation.objects.get(&followed.key) else { continue };
+        let Ok(newest) = &object.newest else { continue };
+        if profile.urls().any(|url| url == &newest.secret) {
+            continue;
+        }
+        incoming.insert(&newest.secret);
+        let opened = match observation.contents.get(&newest.secret) {
+            Some(Ok(content)) => content.form != Form::NotRead,
+            Some(Err(_)) => true,
+            None => false,
+        };
+        if !opened {
+            wanted.insert(Need::Secret(newest.secret.clone()));
+        }
+    }
+    for url in profile.urls().filter(|url| !incoming.contains(url) && !observation.contents.contains_key(url)) {
+        wanted.insert(content_need(kind_of(url, observation), url));
+    }
+    wanted
+}
+
+fn content_need(kind: ObjectKind, secret: &SecretIdentifier) -> Need {
+    match kind {
+        ObjectKind::Certificate => Need::Certificate(secret.clone()),
+        ObjectKind::Secret => Need::Secret(secret.clone()),
+    }
+}
+
+/// What a reference is, from what was learned of its object. A reference whose object is not followed is read as a
+/// secret, which works for both.
+fn kind_of(url: &SecretIdentifier, observation: &Observation) -> ObjectKind {
+    let open = ObjectKey::from(url);
+    let keys = [
+        open.clone(),
+        ObjectKey { kind: Some(ObjectKind::Certificate), ..open.clone() },
+        ObjectKey { kind: Some(ObjectKind::Secret), ..open },
+    ];
+    keys.iter()
+        .filter_map(|key| observation.objects.get(key))
+        .find_map(|object| object.as_ref().ok())
+        .map_or(ObjectKind::Secret, |object| object.kind)
+}
+
+/// Every object that a service follows: what a poll has to ask the vaults for.
+pub fn followed_objects(
+    policy: &ServicePolicy,
+    configuration: &ServiceConfiguration,
+    profile: &OsProfile,
+) -> BTreeSet<ObjectKey> {
+    followed(policy, configuration, profile).into_iter().map(|followed| followed.key).collect()
+}

@@ -1,0 +1,241 @@
+//! Planning one service.
+
+use jiff::Timestamp;
+
+use super::compose::compose;
+use super::follow::{binds, followed, mapping_of};
+use super::moves::moves;
+use super::needs::is_settled;
+use super::observation::{ObjectKey, Observation, ObservedVersion};
+use super::report::{Reason, ServiceReport, Status, Violation};
+use super::resolve::{self, content};
+use super::update::PlannedUpdate;
+use crate::cscfg::ServiceConfiguration;
+use crate::policy::{Guard, Policy, ServicePolicy};
+use crate::target::cloud_service::{CloudServiceModel, OsProfile};
+
+/// Why a look was made: a person who applies does not wait for uploads to settle nor for a window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// A period or an event.
+    Unattended,
+    /// A person asked.
+    Person,
+}
+
+/// What planning one service works with.
+pub(super) struct Service<'a> {
+    pub(super) policy: &'a ServicePolicy,
+    pub(super) observation: &'a Observation,
+    pub(super) model: &'a CloudServiceModel,
+    pub(super) configuration: ServiceConfiguration,
+    pub(super) profile: OsProfile,
+    pub(super) now: Timestamp,
+}
+
+/// Why there is no update.
+pub(super) enum Halt {
+    Current,
+    Blocked(Vec<Violation>),
+    Unreadable(Vec<Reason>),
+}
+
+/// Plans one service of the policy.
+pub(super) fn plan_service(
+    policy: &Policy,
+    service: &ServicePolicy,
+    observation: &Observation,
+    now: Timestamp,
+    occasion: Occasion,
+) -> ServiceReport {
+    let mut notes = Vec::new();
+    let status = match planned(service, observation, now, &mut notes) {
+        Ok((update, newest_seen)) => schedule(policy, service, update, newest_seen, now, occasion),
+        Err(Halt::Current) => Status::Current,
+        Err(Halt::Blocked(violations)) => Status::Blocked { violations },
+        Err(Halt::Unreadable(reasons)) => Status::Unreadable { reasons },
+    };
+    ServiceReport { service: service.service.clone(), mode: service.mode, stage: service.stage, status, notes }
+}
+
+/// Whether an update may start now: uploads have settled and a window is open, or the expiry is close by.
+fn schedule(
+    policy: &Policy,
+    service: &ServicePolicy,
+    update: PlannedUpdate,
+    newest_seen: Timestamp,
+    now: Timestamp,
+    occasion: Occasion,
+) -> Status {
+    let update = Box::new(update);
+    let urgent = update
+        .deployed_until
+        .is_some_and(|until| until.checked_sub(policy.urgent_before_expiry).is_ok_and(|from| now >= from));
+    if occasion == Occasion::Person || urgent {
+        return Status::Planned { update };
+    }
+    let settled = newest_seen.checked_add(policy.settle).unwrap_or(newest_seen);
+    if settled > now {
+        let reason = "a batch of uploads may not be complete yet".to_owned();
+        return Status::Waiting { until: settled, reason, update };
+    }
+    match service.window.as_ref().map(|window| window.opens(now)) {
+        None => Status::Planned { update },
+        Some(Some(opens)) if opens <= now => Status::Planned { update },
+        Some(Some(opens)) => Status::Waiting { until: opens, reason: "the service's window is closed".to_owned(), update },
+        Some(None) => Status::Blocked {
+            violations: vec![Violation {
+                guard: "plan".to_owned(),
+                subject: "the service's window".to_owned(),
+                expected: "a time at which it opens".to_owned(),
+                found: "none".to_owned(),
+                hint: "correct `weekly` in `[service.window]`".to_owned(),
+            }],
+        },
+    }
+}
+
+fn planned(
+    policy: &ServicePolicy,
+    observation: &Observation,
+    now: Timestamp,
+    notes: &mut Vec<String>,
+) -> Result<(PlannedUpdate, Timestamp), Halt> {
+    let model = match observation.services.get(&policy.service) {
+        Some(Ok(model)) => model,
+        Some(Err(unreadable)) => {
+            return Err(Halt::Unreadable(vec![Reason {
+                message: unreadable.reason.clone(),
+                hint: unreadable.hint.clone(),
+            }]));
+        }
+        None => return Err(unreadable("the service was not looked at")),
+    };
+    let service = Service {
+        policy,
+        observation,
+        model,
+        configuration: model.configuration().map_err(|error| unreadable(&error.to_string()))?,
+        profile: model.os_profile().map_err(|error| unreadable(&error.to_string()))?,
+        now,
+    };
+    service.check_mappings()?;
+    let newest_seen = service.check_objects(notes)?;
+    let settled = is_settled(&followed(policy, &service.configuration, &service.profile), observation, &service.profile);
+    if settled && service.mapped_names_hold() {
+        return Err(Halt::Current);
+    }
+    let faults = resolve::unreadable_entries(&service.configuration);
+    if !faults.is_empty() {
+        return Err(Halt::Blocked(faults));
+    }
+    let carried = resolve::resolve(policy, &service.configuration, &service.profile, observation).map_err(Halt::Blocked)?;
+    let moves = moves(&service, &carried, notes)?;
+    if moves.is_empty() {
+        return Err(Halt::Current);
+    }
+    let update = compose(&service, &carried, &moves)?;
+    Ok((update, newest_seen))
+}
+
+pub(super) fn unreadable(message: &str) -> Halt {
+    Halt::Unreadable(vec![Reason { message: message.to_owned(), hint: None }])
+}
+
+/// A reason that no guard gives: the change itself cannot be made out.
+pub(super) fn violation(subject: &str, expected: &str, found: &str, hint: &str) -> Violation {
+    Violation {
+        guard: "plan".to_owned(),
+        subject: subject.to_owned(),
+        expected: expected.to_owned(),
+        found: found.to_owned(),
+        hint: hint.to_owned(),
+    }
+}
+
+impl<'a> Service<'a> {
+    /// Every mapping must name a certificate that the cscfg has.
+    fn check_mappings(&self) -> Result<(), Halt> {
+        let faults: Vec<Violation> = self
+            .policy
+            .certificates
+            .iter()
+            .filter(|mapping| {
+                !self.configuration.certificates().iter().any(|entry| binds(mapping, entry))
+            })
+            .map(|mapping| {
+                let has: Vec<String> = self
+                    .configuration
+                    .certificates()
+                    .iter()
+                    .map(|entry| format!("`{}` of role `{}`", entry.name, entry.role))
+                    .collect();
+                let role = mapping.role.as_ref().map_or(String::new(), |role| format!(" of role `{role}`"));
+                violation(
+                    &format!("the mapping of certificate `{}`{role}", mapping.name),
+                    "a certificate of that name in the cscfg",
+                    &if has.is_empty() { "no certificate at all".to_owned() } else { has.join(", ") },
+                    "correct `name` or `role` in `[[service.certificate]]`; names cannot be added by an update, since \
+                     the service definition fixes them",
+                )
+            })
+            .collect();
+        if faults.is_empty() { Ok(()) } else { Err(Halt::Blocked(faults)) }
+    }
+
+    /// Every followed object must be readable; returns when the latest of the newest versions was first seen. An
+    /// object that is gone is left to the resolution of old references.
+    fn check_objects(&self, notes: &mut Vec<String>) -> Result<Timestamp, Halt> {
+        let mut reasons = Vec::new();
+        let mut violations = Vec::new();
+        let mut seen = Timestamp::MIN;
+        for followed in followed(self.policy, &self.configuration, &self.profile) {
+            match self.observation.objects.get(&followed.key) {
+                None => reasons.push(Reason { message: format!("`{}` was not looked at", followed.key), hint: None }),
+                Some(Err(unreadable)) if unreadable.gone && followed.reference.is_some() => {
+                    notes.push(format!(
+                        "`{}` is gone from its vault ({}); the service may refuse any update while it is referenced",
+                        followed.key, unreadable.reason
+                    ));
+                }
+                Some(Err(unreadable)) => {
+                    reasons.push(Reason { message: unreadable.reason.clone(), hint: unreadable.hint.clone() });
+                }
+                Some(Ok(object)) => match &object.newest {
+                    Ok(newest) => seen = seen.max(newest.first_seen),
+                    Err(none) if self.policy.guards.holds(Guard::Enabled) || followed.reference.is_none() => {
+                        violations.push(Violation {
+                            guard: Guard::Enabled.name().to_owned(),
+                            subject: format!("{} `{}`", object.kind.noun(), followed.key),
+                            expected: "a version that is enabled".to_owned(),
+                            found: format!("{} versions, all disabled", none.versions),
+                            hint: "enable a version or add a new one; to leave this object alone, map its certificate \
+                                   elsewhere or set `relax = [\"enabled\"]` in `[service.guards]`"
+                                .to_owned(),
+                        });
+                    }
+                    Err(_) => {}
+                },
+            }
+        }
+        reasons.dedup();
+        if !reasons.is_empty() {
+            return Err(Halt::Unreadable(reasons));
+        }
+        if violations.is_empty() { Ok(seen) } else { Err(Halt::Blocked(violations)) }
+    }
+
+    /// Whether each mapped name holds the newest version of its source.
+    fn mapped_names_hold(&self) -> bool {
+        self.configuration.certificates().iter().all(|entry| {
+            let Some(mapping) = mapping_of(self.policy, entry) else { return true };
+            self.newest(&ObjectKey::from(&mapping.source))
+                .and_then(|newest| content(self.observation, &newest.secret))
+                .is_some_and(|content| entry.thumbprint.known() == Some(content.thumbprint()))
+        })
+    }
+
+    pub(super) fn newest(&self, key: &ObjectKey) -> Option<&'a ObservedVersion> {
+        self.observation.objects.get(key)?.as_ref().ok()?.newest.as_ref().ok()
+    }
+}

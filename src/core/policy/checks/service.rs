@@ -1,0 +1,68 @@
+//! Guards about the service and its vaults.
+
+use super::{Findings, GuardPolicy, Objection};
+use crate::id::{CloudServiceId, SourceVaultId};
+use crate::plan::Unreadable;
+use crate::policy::Guard;
+use crate::ports::VaultResource;
+use crate::target::cloud_service::CloudServiceModel;
+
+/// The vault is in the service's subscription and region and enabled for deployment. What may not be read is not
+/// judged: the service itself refuses such a vault.
+///
+/// Source: Microsoft's deployment prerequisites and questions and answers of Cloud Services (extended support).
+pub fn placement(
+    service: &CloudServiceId,
+    location: Option<&str>,
+    vault: &SourceVaultId,
+    seen: Option<&Result<VaultResource, Unreadable>>,
+    policy: &GuardPolicy,
+    findings: &mut Findings,
+) {
+    let subject = format!("source vault `{}`", vault.vault());
+    if !vault.subscription().eq_ignore_ascii_case(service.subscription()) {
+        let objection = Objection {
+            expected: format!("a vault in subscription `{}`, where the service is", service.subscription()),
+            found: format!("subscription `{}`", vault.subscription()),
+            way_out: "keep the certificates in a vault of the service's subscription",
+        };
+        findings.add(Guard::Placement, &subject, objection, policy);
+    }
+    match seen {
+        Some(Ok(resource)) => {
+            if let Some(location) = location.filter(|location| *location != resource.location) {
+                let objection = Objection {
+                    expected: format!("a vault in region `{location}`, where the service is"),
+                    found: format!("region `{}`", resource.location),
+                    way_out: "keep the certificates in a vault of the service's region",
+                };
+                findings.add(Guard::Placement, &subject, objection, policy);
+            }
+            if !resource.enabled_for_deployment {
+                let objection = Objection {
+                    expected: "a vault that is enabled for deployment".to_owned(),
+                    found: "`enabledForDeployment` is off".to_owned(),
+                    way_out: "run `az keyvault update --name <vault> --enabled-for-deployment true`",
+                };
+                findings.add(Guard::Placement, &subject, objection, policy);
+            }
+        }
+        Some(Err(unreadable)) => findings.warn(format!(
+            "{subject}: region and `enabledForDeployment` were not checked, since the vault's resource cannot be read \
+             ({unreadable})"
+        )),
+        None => {}
+    }
+}
+
+/// No Key Vault extension rotates the same service: two hands on one certificate undo each other's work.
+pub fn extension(model: &CloudServiceModel, policy: &GuardPolicy, findings: &mut Findings) {
+    if model.has_key_vault_extension() {
+        let objection = Objection {
+            expected: "a service whose certificates nobody else rotates".to_owned(),
+            found: "the extension `KeyVaultForPaaS`".to_owned(),
+            way_out: "take this service out of the configuration, or the extension off the service",
+        };
+        findings.add(Guard::Extension, "the service", objection, policy);
+    }
+}

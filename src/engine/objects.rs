@@ -1,0 +1,198 @@
+//! The newest version of each followed vault object, at the cost of the cheaper of two ways: the list pages of a
+//! collection, or one call an object.
+
+use std::collections::{BTreeMap, HashMap};
+
+use certroll_core::certificate::newest;
+use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject};
+use certroll_core::plan::{NoEnabledVersion, ObjectKey, ObservedObject, ObservedVersion, Unreadable};
+use certroll_core::ports::{FaultKind, ListedObject, PortError};
+use futures::StreamExt;
+
+use crate::observe::AT_ONCE;
+use crate::outside::Outside;
+use crate::world::{CurrentFacts, KnownObject, World};
+
+/// Up to this many objects of a collection are asked for one by one without learning how long its list is: the list
+/// costs at least one call, so little could be saved.
+const FEW: usize = 4;
+/// Objects on a list page.
+const PAGE: usize = 25;
+
+/// The newest version of each object.
+pub(crate) async fn newest_of(
+    keys: Vec<ObjectKey>,
+    outside: &Outside,
+    world: &World,
+) -> BTreeMap<ObjectKey, Result<ObservedObject, Unreadable>> {
+    let mut by_vault: BTreeMap<VaultName, Vec<ObjectKey>> = BTreeMap::new();
+    for key in keys {
+        by_vault.entry(key.vault.clone()).or_default().push(key);
+    }
+    let looked = futures::stream::iter(by_vault)
+        .map(|(vault, keys)| of_vault(vault, keys, outside, world))
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>();
+    looked.await.into_iter().flatten().collect()
+}
+
+async fn of_vault(
+    vault: VaultName,
+    keys: Vec<ObjectKey>,
+    outside: &Outside,
+    world: &World,
+) -> Vec<(ObjectKey, Result<ObservedObject, Unreadable>)> {
+    let mut listings: HashMap<ObjectKind, HashMap<ObjectName, ListedObject>> = HashMap::new();
+    let mut failed: HashMap<ObjectKind, Unreadable> = HashMap::new();
+    for kind in [ObjectKind::Certificate, ObjectKind::Secret] {
+        if !worth_listing(&vault, kind, &keys, world) {
+            continue;
+        }
+        match outside.vaults.list(&vault, kind).await {
+            Ok(listed) => {
+                world.remember_pages(&vault, kind, listed.len().div_ceil(PAGE).max(1));
+                listings.insert(kind, listed.into_iter().map(|object| (object.name.clone(), object)).collect());
+            }
+            Err(error) => {
+                tracing::warn!(vault = %vault, collection = kind.collection(), error = %error, "a vault cannot be listed");
+                failed.insert(kind, Unreadable::from(&error));
+            }
+        }
+    }
+    let (listings, failed) = (&listings, &failed);
+    futures::stream::iter(keys)
+        .map(|key| async move {
+            let object = of_object(&key, listings, failed, outside, world).await;
+            (key, object)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await
+}
+
+/// Whether a collection's list costs less than asking for its followed objects one by one. An object whose kind is not
+/// known counts for both.
+fn worth_listing(vault: &VaultName, kind: ObjectKind, keys: &[ObjectKey], world: &World) -> bool {
+    let followed = keys
+        .iter()
+        .filter(|key| match world.object(key).map(|known| known.object.kind).or(key.kind) {
+            Some(known) => known == kind,
+            // Listing the certificates tells which of the unknown ones are certificates.
+            None => kind == ObjectKind::Certificate,
+        })
+        .count();
+    followed > FEW && world.pages(vault, kind).is_none_or(|pages| pages <= followed)
+}
+
+async fn of_object(
+    key: &ObjectKey,
+    listings: &HashMap<ObjectKind, HashMap<ObjectName, ListedObject>>,
+    failed: &HashMap<ObjectKind, Unreadable>,
+    outside: &Outside,
+    world: &World,
+) -> Result<ObservedObject, Unreadable> {
+    let known = world.object(key);
+    let kind = known.as_ref().map(|known| known.object.kind).or(key.kind);
+    if let Some(unreadable) = kind.and_then(|kind| failed.get(&kind)).filter(|unreadable| !unreadable.gone) {
+        // The whole vault fails: asking for each object would only fail more often.
+        if known.is_some() || failed.len() == 2 {
+            return Err(unreadable.clone());
+        }
+    }
+    if let Some(known) = &known {
+        if let Some(listing) = listings.get(&known.object.kind) {
+            match (listing.get(&key.name), &known.current) {
+                (Some(listed), Some(current)) if listed.enabled && unchanged(listed, current) => {
+                    return Ok(known.object.clone());
+                }
+                (Some(_), _) => {}
+                (None, _) => {
+                    world.forget_object(key);
+                    return Err(Unreadable {
+                        reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
+                        hint: Some("recover it if it was deleted by mistake".to_owned()),
+                        gone: true,
+                    });
+                }
+            }
+        }
+    }
+    let kind = kind.or_else(|| {
+        let certificates = listings.get(&ObjectKind::Certificate)?;
+        Some(if certificates.contains_key(&key.name) { ObjectKind::Certificate } else { ObjectKind::Secret })
+    });
+    let found = match kind {
+        Some(ObjectKind::Certificate) => certificate(key, outside).await,
+        Some(ObjectKind::Secret) => by_versions(key, ObjectKind::Secret, outside).await,
+        // A reference does not tell its kind: a vault certificate if there is one of that name, else a secret. An
+        // identity that may read secrets only sees every object as a secret, which works too.
+        None => match certificate(key, outside).await {
+            Err(error) if matches!(error.kind(), FaultKind::NotFound | FaultKind::Forbidden) => {
+                by_versions(key, ObjectKind::Secret, outside).await
+            }
+            other => other,
+        },
+    };
+    match found {
+        Ok(mut found) => {
+            keep_first_seen(&mut found.object, known.as_ref(), outside);
+            world.remember_object(key, found.clone());
+            Ok(found.object)
+        }
+        Err(error) => Err(Unreadable::from(&error)),
+    }
+}
+
+fn unchanged(listed: &ListedObject, current: &CurrentFacts) -> bool {
+    listed.updated == current.updated && (listed.thumbprint.is_none() || listed.thumbprint == current.thumbprint)
+}
+
+/// A version that was the newest at an earlier look keeps the time of that look. One that is met for the first time
+/// counts from its creation, so that a process that starts does not wait for uploads that were complete long ago.
+fn keep_first_seen(object: &mut ObservedObject, known: Option<&KnownObject>, outside: &Outside) {
+    let Ok(version) = &mut object.newest else { return };
+    let now = outside.clock.now();
+    version.first_seen = match known.map(|known| &known.object.newest) {
+        Some(Ok(before)) if before.secret == version.secret => before.first_seen,
+        Some(_) => now,
+        None => version.facts.created.map_or(now, |created| created.min(now)),
+    };
+}
+
+/// One call tells the current version of a vault certificate. Where that is disabled, the versions tell.
+async fn certificate(key: &ObjectKey, outside: &Outside) -> Result<KnownObject, PortError> {
+    match outside.vaults.certificate(&key.vault, &key.name, None).await {
+        Ok(object) if object.facts.enabled => {
+            let current = CurrentFacts { updated: object.facts.updated, thumbprint: object.thumbprint };
+            let newest = ObservedVersion { facts: object.facts, secret: object.secret, first_seen: outside.clock.now() };
+            let object = ObservedObject { kind: ObjectKind::Certificate, newest: Ok(newest) };
+            Ok(KnownObject { object, current: Some(current) })
+        }
+        Ok(_) => by_versions(key, ObjectKind::Certificate, outside).await,
+        Err(error) if error.kind() == FaultKind::Disabled => by_versions(key, ObjectKind::Certificate, outside).await,
+        Err(error) => Err(error),
+    }
+}
+
+/// The newest enabled version by the list of versions, which carries no value.
+async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Result<KnownObject, PortError> {
+    let object = VaultObject { vault: key.vault.clone(), kind, name: key.name.clone() };
+    let versions = outside.vaults.versions(&object).await?;
+    let current = versions.iter().max_by_key(|version| version.created);
+    let current_enabled = current.is_some_and(|current| current.enabled);
+    let Ok(newest) = newest(&versions) else {
+        let newest = Err(NoEnabledVersion { versions: versions.len() });
+        return Ok(KnownObject { object: ObservedObject { kind, newest }, current: None });
+    };
+    let (secret, thumbprint) = match kind {
+        ObjectKind::Certificate => {
+            let read = outside.vaults.certificate(&key.vault, &key.name, Some(&newest.version)).await?;
+            (read.secret, read.thumbprint)
+        }
+        ObjectKind::Secret => (outside.vaults.secret_identifier(&key.vault, &key.name, &newest.version), None),
+    };
+    let current = current_enabled.then_some(CurrentFacts { updated: newest.updated, thumbprint });
+    let version = ObservedVersion { facts: newest.clone(), secret, first_seen: outside.clock.now() };
+    Ok(KnownObject { object: ObservedObject { kind, newest: Ok(version) }, current })
+}
+

@@ -1,0 +1,118 @@
+//! Operation: followed until it ends, or until it has been without progress or under way for too long.
+
+use std::sync::Arc;
+
+use certroll_core::ports::{FaultKind, PortError, Progress};
+use certroll_core::retry::poll_interval;
+use certroll_core::rollout::{Event, OperationOutcome};
+use certroll_core::target::cloud_service::{InstanceState, OperationHandle, OperationStatus, RoleInstance};
+use jiff::Timestamp;
+
+use crate::rollout::{Drive, Interruption};
+
+/// Follows the operation of a PUT to its end.
+pub(crate) async fn follow(drive: &mut Drive<'_>, handle: &OperationHandle, since: Timestamp) -> Result<(), Interruption> {
+    let mut watch = Watch::new(drive, since);
+    let outcome = loop {
+        match watch.poll(drive, handle).await? {
+            Polled::Running { wait } => {
+                if let Some(outcome) = watch.too_long(drive) {
+                    break outcome;
+                }
+                drive.pause(wait).await?;
+            }
+            Polled::Ended(outcome) => break outcome,
+        }
+    };
+    drive.record(Event::OperationEnded { outcome }).await
+}
+
+/// The two clocks of an operation, and what they watch.
+pub(crate) struct Watch {
+    since: Timestamp,
+    moved: Timestamp,
+    last: Option<Vec<RoleInstance>>,
+    /// The URL that was given cannot be followed: the service itself tells.
+    by_resource: bool,
+}
+
+/// Where an operation stands.
+pub(crate) enum Polled {
+    /// It runs; the next poll is due after this wait.
+    Running {
+        /// The wait.
+        wait: std::time::Duration,
+    },
+    /// It is over.
+    Ended(OperationOutcome),
+}
+
+impl Watch {
+    /// Watches an operation that began at `since`. A process that was started again gives it the whole time without
+    /// progress anew.
+    pub(crate) fn new(drive: &Drive<'_>, since: Timestamp) -> Self {
+        Self { since, moved: drive.outside.clock.now(), last: None, by_resource: false }
+    }
+
+    /// Asks once, for the operation and for the instances, whose states are what moves.
+    pub(crate) async fn poll(&mut self, drive: &mut Drive<'_>, handle: &OperationHandle) -> Result<Polled, Interruption> {
+        let services = Arc::clone(&drive.outside.services);
+        let service = drive.rollout.update().service.clone();
+        let handle = if self.by_resource { &OperationHandle::ProvisioningState } else { handle };
+        let wait = match services.operation(&service, handle).await {
+            Ok(OperationStatus::Succeeded) => return Ok(Polled::Ended(OperationOutcome::Succeeded)),
+            Ok(OperationStatus::Failed(failure)) => {
+                return Ok(Polled::Ended(OperationOutcome::Failed { failure }));
+            }
+            Ok(OperationStatus::InProgress { retry_after }) => poll_interval(retry_after, drive.limits.poll_interval),
+            Err(error) => {
+                self.unreadable(drive, &error);
+                drive.limits.poll_interval
+            }
+        };
+        match services.instances(&service).await {
+            Ok(mut instances) => {
+                instances.sort_by(|a, b| a.name.cmp(&b.name));
+                let started = instances.iter().filter(|instance| instance.state == InstanceState::Started).count();
+                drive.waiting(&Progress::Operation { started, instances: instances.len() });
+                if self.last.as_ref() != Some(&instances) {
+                    self.last = Some(instances);
+                    self.progressed(drive);
+                }
+            }
+            Err(error) => {
+                tracing::warn!(rollout = %drive.id(), error = %error, "instances cannot be read");
+                drive.waiting(&Progress::Repeating { message: error.to_string() });
+            }
+        }
+        Ok(Polled::Running { wait })
+    }
+
+    fn unreadable(&mut self, drive: &Drive<'_>, error: &PortError) {
+        tracing::warn!(rollout = %drive.id(), error = %error, "the operation cannot be polled");
+        drive.waiting(&Progress::Repeating { message: error.to_string() });
+        // The URL names a foreign host, or the service has forgotten the operation.
+        if matches!(error.kind(), FaultKind::ForeignHost | FaultKind::NotFound | FaultKind::Malformed) {
+            self.by_resource = true;
+        }
+    }
+
+    /// Something moved.
+    pub(crate) fn progressed(&mut self, drive: &Drive<'_>) {
+        self.moved = drive.outside.clock.now();
+    }
+
+    /// Whether one of the two clocks has run out.
+    pub(crate) fn too_long(&self, drive: &Drive<'_>) -> Option<OperationOutcome> {
+        let now = drive.outside.clock.now();
+        let elapsed = |from: Timestamp| std::time::Duration::try_from(now.duration_since(from)).unwrap_or_default();
+        let waited_for = if elapsed(self.since) > drive.limits.operation {
+            format!("the operation did not end within {} minutes", drive.limits.operation.as_secs().div_ceil(60))
+        } else if elapsed(self.moved) > drive.limits.no_progress {
+            format!("the operation made no progress for {} minutes", drive.limits.no_progress.as_secs().div_ceil(60))
+        } else {
+            return None;
+        };
+        Some(OperationOutcome::TooLong { waited_for })
+    }
+}
