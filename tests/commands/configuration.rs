@@ -52,6 +52,8 @@ fn structure() {
             "[api]\ncloud_services = 2022-09-04",
             "service = 3",
             "service = [3]",
+            "[service]\nid = \"x\"",
+            "[[service]]\n[service.certificate]\nname = \"x\"",
             "[webhook]\nlisten = \"0.0.0.0:443\"",
         ])
     );
