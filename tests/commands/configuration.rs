@@ -60,6 +60,16 @@ fn structure() {
 }
 
 #[test]
+fn many_problems_are_cut_and_escapes_stay_escaped() {
+    let many: String = (0..2_000).map(|n| format!("key{n} = 1\n")).collect();
+    let shown = messages(&many);
+    assert!(shown.starts_with("error: the configuration has 2000 errors\n"), "{}", &shown[..100]);
+    assert!(shown.ends_with("  and 1900 more\n"));
+    assert!(!messages("cloud = \"\\u001b[31m\"").contains('\u{1b}'));
+    assert!(!messages("[http]\nno_proxy = [\"\\u001b/\"]").contains('\u{1b}'));
+}
+
+#[test]
 fn cloud() {
     snapshot!(
         "malformed_cloud",

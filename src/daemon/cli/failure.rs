@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use super::exit::Exit;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable};
 
 /// Why a command ends without having done its work. A bug is a panic, not one of these.
 #[derive(Debug)]
@@ -33,11 +33,11 @@ impl Failure {
     /// The whole message as standard error shows it.
     pub fn render(&self, terminal: &Terminal) -> String {
         let error = terminal.bad("error:");
-        let mut shown = format!("{error} {}\n", self.error);
-        let mut said = self.error.to_string();
+        let mut said = printable(&self.error.to_string());
+        let mut shown = format!("{error} {said}\n");
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            let text = error.to_string();
+            let text = printable(&error.to_string());
             // Some errors repeat their source: what stands above is not said again.
             if !said.contains(&text) {
                 // Infallible: it writes to a string.
@@ -47,7 +47,7 @@ impl Failure {
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(shown, "{} {hint}", terminal.notable("hint:"));
+            let _ = writeln!(shown, "{} {}", terminal.notable("hint:"), printable(hint));
         }
         shown
     }

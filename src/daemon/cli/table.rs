@@ -1,6 +1,6 @@
 //! Tables that fit the terminal.
 
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable};
 
 /// Rows under headings. Columns are as wide as their widest cell; on a terminal the widest columns are cut until the
 /// table fits, elsewhere nothing is cut.
@@ -24,6 +24,8 @@ impl Table {
     /// Adds a row with a cell for each heading.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.headings.len(), "a row has a cell for each heading");
+        // A line end would break the table.
+        let cells = cells.map(|cell| printable(&cell).replace('\n', " "));
         self.rows.push(Vec::from(cells));
     }
 

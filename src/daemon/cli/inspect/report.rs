@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::elapsed::days_until;
 use crate::cli::table::Table;
-use crate::cli::terminal::Terminal;
+use crate::cli::terminal::{Terminal, printable};
 
 /// For people.
 pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: &Terminal) -> String {
@@ -170,7 +170,7 @@ fn key(opened: &OpenedSecret, terminal: &Terminal) -> String {
 
 fn names(leaf: &Certificate) -> String {
     let names: Vec<String> = leaf.names().iter().map(ToString::to_string).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() { "none".to_owned() } else { printable(&names.join(", ")) }
 }
 
 fn validity(leaf: &Certificate, now: Timestamp, terminal: &Terminal) -> String {
@@ -201,6 +201,7 @@ fn chain(opened: &OpenedSecret, terminal: &Terminal) -> String {
     match missing_issuer(&opened.leaf, &opened.chain) {
         None => terminal.good("complete up to the root"),
         Some(issuer) => {
+            let issuer = printable(&issuer);
             format!("{}, the certificate of `{issuer}` is not in it", terminal.notable("incomplete"))
         }
     }
