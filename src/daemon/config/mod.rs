@@ -1,6 +1,6 @@
 //! The configuration: files and environment in, checked [`Settings`] out.
 //!
-//! Each text is read into a [`fragment`] (a tree whose values know their place), the fragments are merged, what does
+//! Each text is read into a fragment (a tree whose values know their place), the fragments are merged, what does
 //! not fit the schema is reported and taken out, and the rest is checked value by value. Nothing stops at the first
 //! problem: [`load`] reports all of them. Only [`Settings`] leaves this module. Nothing here talks to a network.
 
