@@ -38,7 +38,8 @@ pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: 
     let separator = if reason.is_empty() { "" } else { ": " };
     line("as a secret", &format!("{accepted} by Cloud Services{separator}{reason}"));
     shown.push('\n');
-    let mut table = Table::new(["", "THUMBPRINT", "SUBJECT", "UNTIL", "DAYS", "KEY", "SIGNATURE"]);
+    let mut table = Table::new(["", "THUMBPRINT", "SUBJECT", "UNTIL", "DAYS", "KEY", "SIGNATURE"])
+        .never_cut("THUMBPRINT");
     for (place, certificate) in placed(opened) {
         table.row([
             place.to_owned(),
