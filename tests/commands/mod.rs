@@ -3,6 +3,7 @@
 mod check;
 mod configuration;
 mod help;
+mod inspect;
 
 /// Compares with a file of `tests/snapshots`.
 macro_rules! snapshot {

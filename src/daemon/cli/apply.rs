@@ -33,6 +33,7 @@ pub struct ApplyArguments {
 /// # Errors
 /// The configuration is wrong, nobody said yes, or a change did not come to a good end.
 pub async fn run(_arguments: &ApplyArguments, context: &Context) -> Result<Exit, Failure> {
-    context.settings()?;
+    let settings = context.settings()?;
+    context.start_telemetry(&settings)?;
     Err(Failure::new(Exit::Unavailable, "`apply` cannot change Azure in this version"))
 }

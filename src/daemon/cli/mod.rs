@@ -23,7 +23,7 @@ use crate::config::{self, Environment, LogLevel, Settings};
 use crate::telemetry;
 use exit::{EXIT_CODES, Exit};
 use failure::Failure;
-use terminal::{ColorChoice, Terminal};
+use terminal::{ColorChoice, Terminal, printable};
 
 /// Carries renewed certificates from Azure Key Vault into Azure Cloud Services (extended support).
 ///
@@ -122,7 +122,7 @@ impl Context {
             .map_err(|fault| Failure::new(Exit::Config, fault))?;
         for warning in &settings.warnings {
             let label = self.stderr.notable("warning:");
-            output::write_message(&format!("{label} {}\n", warning.headline()));
+            output::write_message(&format!("{label} {}\n", printable(&warning.headline())));
         }
         Ok(settings)
     }

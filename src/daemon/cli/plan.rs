@@ -40,6 +40,7 @@ pub struct PlanArguments {
 /// # Errors
 /// The configuration is wrong, or nothing could be read at all.
 pub async fn run(_arguments: &PlanArguments, context: &Context) -> Result<Exit, Failure> {
-    context.settings()?;
+    let settings = context.settings()?;
+    context.start_telemetry(&settings)?;
     Err(Failure::new(Exit::Unavailable, "`plan` cannot read Azure in this version"))
 }
