@@ -164,5 +164,12 @@ fn client_certificate(
         path: settings.file.display().to_string(),
         reason,
     };
-    certroll_azure::ClientCertificate::from_pem(&bytes).map_err(|error| refused(error.to_string()))
+    let is_pem = bytes.windows(10).any(|window| window == b"-----BEGIN");
+    let read = if is_pem {
+        certroll_azure::ClientCertificate::from_pem(&bytes)
+    } else {
+        let password = settings.password.as_ref().map_or("", crate::config::Secret::reveal);
+        certroll_azure::ClientCertificate::from_pkcs12(&bytes, password)
+    };
+    read.map_err(|error| refused(error.to_string()))
 }

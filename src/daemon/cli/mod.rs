@@ -8,8 +8,11 @@ pub mod failure;
 pub mod inspect;
 pub mod output;
 pub mod plan;
+pub mod report;
+pub mod select;
 pub mod table;
 pub mod terminal;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
