@@ -1,6 +1,7 @@
 //! One test binary.
 
 mod commands;
+mod faults;
 mod formats;
 mod scenarios;
 mod support;
