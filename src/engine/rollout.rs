@@ -225,10 +225,9 @@ impl<'a> Drive<'a> {
 
 /// Returns once a stop is asked for; never if nobody can ask any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) -> Stopped {
-    match stop.wait_for(|stop| *stop).await {
-        Ok(_) => Stopped,
-        Err(_) => std::future::pending().await,
-    }
+    // The guard that `wait_for` gives must not live across the next wait: it cannot go to another thread.
+    let asked = stop.wait_for(|stop| *stop).await.is_ok();
+    if asked { Stopped } else { std::future::pending().await }
 }
 
 /// Why a step did not come to its end.
