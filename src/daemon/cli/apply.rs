@@ -214,7 +214,8 @@ async fn interrupts(asked: watch::Sender<bool>) {
     }
 }
 
-fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
+/// What became of each update, for people.
+pub fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
     let mut table = Table::new(["SERVICE", "ENDING", "WHY"]);
     for (service, carried) in carried {
         let (ending, why) = ending(carried);
