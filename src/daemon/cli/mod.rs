@@ -22,7 +22,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::config::{self, Environment, LogLevel, Settings};
+use crate::config::{self, Environment, LogLevel, LogSettings, Settings};
 use crate::telemetry;
 use exit::{EXIT_CODES, Exit};
 use failure::Failure;
@@ -57,7 +57,7 @@ struct GlobalArguments {
     )]
     config: PathBuf,
 
-    /// The least important messages that are logged. Goes before `CERTROLL_LOG` and the configuration
+    /// The least important messages that are logged. Goes before `CERTROLL_LOG`
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global options")]
     log_level: Option<LogLevel>,
 
@@ -130,13 +130,15 @@ impl Context {
         Ok(settings)
     }
 
-    /// Starts logging as settings, environment and command line ask for.
+    /// Starts logging for a command that a person waits for: warnings, unless environment or command line ask for more.
+    /// The level of the settings is the daemon's.
     ///
     /// # Errors
     /// `CERTROLL_LOG` is malformed.
     pub fn start_telemetry(&self, settings: &Settings) -> Result<(), Failure> {
         let filter = self.environment.get("CERTROLL_LOG");
-        telemetry::start(settings.log, self.log_level, filter, self.stderr.has_colour())
+        let log = LogSettings { level: LogLevel::Warn, ..settings.log };
+        telemetry::start(log, self.log_level, filter, self.stderr.has_colour())
             .map_err(|fault| Failure::new(Exit::Usage, fault))
     }
 }
