@@ -1,6 +1,7 @@
 //! How the story is told: the one place of the demo that prints.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use certroll::cli::elapsed::elapsed;
@@ -19,6 +20,8 @@ pub(crate) struct Narrator {
     terminal: Terminal,
     began: Instant,
     write: Arc<dyn Fn(&str) + Send + Sync>,
+    /// Whether the last line was an empty one.
+    parted: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Narrator {
@@ -30,7 +33,7 @@ impl std::fmt::Debug for Narrator {
 impl Narrator {
     /// Tells it to `write`, which shows what `terminal` can.
     pub(crate) fn new(terminal: Terminal, write: Arc<dyn Fn(&str) + Send + Sync>) -> Self {
-        Self { terminal, began: Instant::now(), write }
+        Self { terminal, began: Instant::now(), write, parted: Arc::default() }
     }
 
     /// What can be shown.
@@ -45,12 +48,21 @@ impl Narrator {
 
     /// Text as it is.
     pub(crate) fn verbatim(&self, text: &str) {
+        self.parted.store(text.ends_with("\n\n"), Ordering::Relaxed);
         (self.write)(text);
+    }
+
+    /// Text after an empty line.
+    fn apart(&self, text: &str) {
+        if !self.parted.load(Ordering::Relaxed) {
+            (self.write)("\n");
+        }
+        self.verbatim(text);
     }
 
     /// A heading.
     pub(crate) fn heading(&self, title: &str) {
-        self.verbatim(&format!("\n{}\n\n", self.terminal.heading(title)));
+        self.apart(&format!("{}\n\n", self.terminal.heading(title)));
     }
 
     /// A paragraph, with the time since the beginning.
@@ -64,12 +76,12 @@ impl Narrator {
             shown.push_str(line);
             shown.push('\n');
         }
-        self.verbatim(&shown);
+        self.apart(&shown);
     }
 
     /// A command whose output follows.
     pub(crate) fn command(&self, command: &str) {
-        self.verbatim(&format!("\n{}\n", self.terminal.heading(&format!("$ {command}"))));
+        self.apart(&format!("{}\n", self.terminal.heading(&format!("$ {command}"))));
     }
 
     /// What was checked, and whether it is so.

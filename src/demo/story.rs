@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result};
 use certroll::cli::apply::endings_text;
-use certroll::cli::elapsed::days_until;
+use certroll::cli::elapsed::left_until;
 use certroll::cli::report;
 use certroll::cli::table::Table;
 use certroll::cli::watch::Watch;
@@ -56,8 +56,8 @@ pub(crate) async fn tell(
     narrator.say(
         "A service `shop` runs in Azure Cloud Services (extended support). Such a service names each of its certificates \
          in two places: by thumbprint in its configuration (cscfg), and by the address of one version of a secret in a \
-         key vault. When a certificate is renewed in the vault, the service goes on with the old one until somebody \
-         edits both places and sends them to Azure. certroll does that, looks whether it worked, and undoes it if not.",
+         key vault. When a certificate is renewed in the vault, the service keeps the old one until somebody \
+         edits both places and sends them to Azure. certroll does that, looks whether it worked, and undoes it if it did not.",
     );
     narrator.say(
         "Only Azure is simulated here: it runs inside this program, and nothing leaves this machine. What follows a line \
@@ -78,7 +78,7 @@ pub(crate) async fn tell(
     let strangers = teller.stage.simulator.with(|cloud| cloud.refused_connects.join(", "));
     if let Some(last) = chapters.last_mut() {
         let found = if strangers.is_empty() { Ok(()) } else { Err(strangers) };
-        last.holds("in the whole story, certroll asked no host but those of the simulated Azure", found);
+        last.holds("in all three chapters, certroll asked no host but those of the simulated Azure", found);
     }
     let mut journal = String::new();
     for record in teller.work.journal() {
@@ -108,8 +108,8 @@ impl Teller<'_> {
              there as secrets. The service has the newest versions of all three, so there is nothing to do:",
         );
         let report = self.plan().await;
-        chapter.equal("before the renewal the service is", &"current", &word(&report));
-        self.customers("before the renewal customers are presented the old chain", &mut chapter).await;
+        chapter.equal("before, certroll found the service {}", &"current", &word(&report));
+        self.customers("before, the old chain", &mut chapter).await;
 
         self.stage.renew(shop::Shop::renew);
         if twist == Some(Twist::FirstFails) {
@@ -120,22 +120,23 @@ impl Teller<'_> {
             "Now all three are renewed: a new root, a new intermediate and a new leaf are put into the vault. certroll \
              finds them, shows what it is going to change, and makes the change with a single request (one PUT). Then \
              it waits until Azure has restarted the instances, and connects to the shop as a customer would. The times \
-             before its lines count from the start of the change.",
+             before its lines count from the start of the change. (The warning at the end of the plan is right: the \
+             role `Worker` has never had an intermediate. It serves no customers, so nobody minds.)",
         );
         let report = self.plan_to_apply().await;
         let changes = report.planned().next().map(|update| (update.certificates.len(), update.secrets.len()));
         let changes = changes.unwrap_or_default();
         chapter.equal(
-            "certificates of the cscfg and secrets that the plan changes",
-            &"4 and 3",
-            &format!("{} and {}", changes.0, changes.1).as_str(),
+            "the plan changed {}",
+            &"4 certificates of the cscfg and 3 secrets",
+            &format!("{} certificates of the cscfg and {} secrets", changes.0, changes.1).as_str(),
         );
         let puts = self.stage.puts();
-        let ending = self.apply(&report).await;
-        chapter.equal("the change ended", &"verified", &ending.as_str());
-        chapter.equal("PUTs that the service was sent", &1, &(self.stage.puts() - puts));
+        let (ending, _) = self.apply(&report).await;
+        chapter.equal("the change ended {}", &"verified", &ending.as_str());
+        chapter.equal("the service was sent {} PUT", &1, &(self.stage.puts() - puts));
         self.deployed = self.stage.set_in_vault();
-        self.customers("customers are presented the new chain", &mut chapter).await;
+        self.customers("afterwards, the new chain", &mut chapter).await;
         Ok(chapter)
     }
 
@@ -154,16 +155,21 @@ impl Teller<'_> {
         );
         let puts = self.stage.puts();
         let report = self.plan().await;
-        chapter.equal("with the wrong certificate the service is", &"blocked", &word(&report));
-        chapter.equal("guards that refuse it", &"names", &guards(&report).as_str());
+        chapter.equal(
+            "with the wrong certificate, certroll called the service {}",
+            &"blocked",
+            &word(&report),
+        );
+        chapter.equal("what refused it was the guard {}, and no other", &"names", &guards(&report).as_str());
         // Whatever is planned after all is applied, so that the count of PUTs means something.
         if report.planned().next().is_some() {
             self.apply(&report).await;
         }
         let bad = self.stage.shop.stored_leaf.version.clone();
         self.narrator.say(
-            "Nothing was sent to the service. The operator disables the wrong version in the vault, and certroll goes by \
-             the newest version that is enabled, which is the one that is deployed:",
+            "Nothing was sent to the service. The operator disables the wrong version in the vault. certroll goes by the \
+             newest version that is enabled, which is now the deployed one again. (The demo disables it in its own \
+             vault; for a real one this is the command.)",
         );
         self.narrator.command(&format!(
             "az keyvault certificate set-attributes --vault-name {} --name {} --version {bad} --enabled false",
@@ -177,9 +183,13 @@ impl Teller<'_> {
             }
         });
         let report = self.plan().await;
-        chapter.equal("once the wrong version is disabled the service is", &"current", &word(&report));
-        chapter.equal("PUTs that the service was sent", &0, &(self.stage.puts() - puts));
-        self.customers("customers are still presented the chain of chapter 1", &mut chapter).await;
+        chapter.equal(
+            "with the wrong version disabled, certroll called the service {}",
+            &"current",
+            &word(&report),
+        );
+        chapter.equal("the service was sent {} PUTs", &0, &(self.stage.puts() - puts));
+        self.customers("afterwards, still the chain of chapter 1", &mut chapter).await;
         Ok(chapter)
     }
 
@@ -201,17 +211,21 @@ impl Teller<'_> {
         let report = self.look().await;
         self.narrator.command("certroll apply --yes shop");
         let puts = self.stage.puts();
-        let ending = self.apply(&report).await;
-        chapter.equal("the change ended", &"restored", &ending.as_str());
+        let new = self.stage.set_in_vault().leaf;
+        let (ending, why) = self.apply(&report).await;
+        chapter.equal("the change ended {}", &"restored", &ending.as_str());
+        let expected = format!("expected leaf {new}, found {}", self.deployed.leaf);
+        let found = if why.contains(&expected) { Ok(()) } else { Err(why) };
+        chapter.holds("what gave it away was the old leaf, presented where the new one had to be", found);
         chapter.equal(
-            "PUTs that the service was sent, the change and the old state",
+            "the service was sent {} PUTs: the change and the old state",
             &2,
             &(self.stage.puts() - puts),
         );
         let after = self.configuration();
-        let found = if before == after { Ok(()) } else { Err("another one".to_owned()) };
-        chapter.holds("the service has the same cscfg as before, byte for byte", found);
-        self.customers("customers are presented the chain of chapter 1 again", &mut chapter).await;
+        let found = if before == after { Ok(()) } else { Err("it differs".to_owned()) };
+        chapter.holds("afterwards, the service had the same cscfg as before, byte for byte", found);
+        self.customers("afterwards, the chain of chapter 1 again", &mut chapter).await;
         Ok(chapter)
     }
 }
@@ -237,26 +251,29 @@ impl Teller<'_> {
         report
     }
 
-    /// Carries out what is planned, and gives the word of the ending.
-    async fn apply(&self, report: &PlanReport) -> String {
+    /// Carries out what is planned, and gives the word of the ending, and why it ended so.
+    async fn apply(&self, report: &PlanReport) -> (String, String) {
         // Kept until the end: a channel whose sender is gone is no request to stop.
         let (_keep, stop) = tokio::sync::watch::channel(false);
         let carried = self.work.carry_out(report.planned().cloned().collect(), &stop).await;
-        self.narrator.verbatim(&format!("\n{}\n", endings_text(&carried, self.narrator.terminal())));
-        let word = |carried: &Carried| match carried {
-            Carried::Begun(Outcome::Ended { ending, .. }) => ending.word().to_owned(),
-            Carried::Begun(Outcome::Interrupted { .. }) => "interrupted".to_owned(),
-            Carried::NotBegun(error) => error.to_string(),
-            Carried::Locked | Carried::HeldBack { .. } => "not begun".to_owned(),
-        };
-        let words: Vec<String> = carried.iter().map(|(_, carried)| word(carried)).collect();
-        if words.is_empty() { "nothing was planned".to_owned() } else { words.join(", ") }
+        self.narrator.verbatim(&format!("\n{}", endings_text(&carried, self.narrator.terminal())));
+        match carried.first() {
+            Some((_, Carried::Begun(Outcome::Ended { ending, .. }))) => {
+                (ending.word().to_owned(), ending.cause().map_or_else(String::new, ToString::to_string))
+            }
+            Some((_, Carried::Begun(Outcome::Interrupted { .. }))) => {
+                ("interrupted".to_owned(), String::new())
+            }
+            Some((_, Carried::NotBegun(error))) => ("not begun".to_owned(), error.to_string()),
+            Some((_, Carried::Locked | Carried::HeldBack { .. })) => ("not begun".to_owned(), String::new()),
+            None => ("nothing was planned".to_owned(), String::new()),
+        }
     }
 
     /// Connects as customers do, shows what they are presented, and checks that it is what is deployed.
     async fn customers(&self, what: &str, chapter: &mut Chapter) {
         let what = format!(
-            "{what} by each of {WEB_INSTANCES} instances, and a client that trusts its root accepts it"
+            "{what}: presented by both Web instances, accepted by a client that trusts its root alone"
         );
         let root = &self.deployed.root;
         match handshake::look(self.stage.endpoint, shop::DNS_NAME, root, WEB_INSTANCES).await {
@@ -274,30 +291,30 @@ impl Teller<'_> {
         }
     }
 
+    /// What was presented: a table for all instances, or one for each that differs.
     fn presented(&self, seen: &[Seen]) {
-        self.narrator.say(&format!("Connections to https://{} are presented:", shop::DNS_NAME));
-        let mut table = Table::new(["BY", "THUMBPRINT", "SUBJECT", "UNTIL"]).never_cut("THUMBPRINT");
         let mut rest = seen.to_vec();
-        while let Some(first) = rest.first().cloned() {
-            let (same, others): (Vec<Seen>, Vec<Seen>) =
-                rest.into_iter().partition(|one| one.chain == first.chain);
+        while let Some(chain) = rest.first().map(|first| first.chain.clone()) {
+            let (same, others): (Vec<Seen>, Vec<Seen>) = rest.into_iter().partition(|one| one.chain == chain);
             rest = others;
-            let mut names = same.iter().map(|one| one.instance.clone());
-            let rows = first.chain.len().max(same.len());
-            for row in 0..rows {
-                let certificate = first.chain.get(row);
-                let days = |until: Timestamp| days_until(until, Timestamp::now());
-                table.row([
-                    names.next().unwrap_or_default(),
-                    certificate.map_or_else(String::new, |one| one.thumbprint.clone()),
-                    certificate.map_or_else(String::new, |one| one.subject.clone()),
-                    certificate.map_or_else(String::new, |one| {
-                        format!("{} ({} days)", one.not_after.strftime("%F"), days(one.not_after))
-                    }),
-                ]);
+            let names: Vec<&str> = same.iter().map(|one| one.instance.as_str()).collect();
+            let verb = if names.len() == 1 { "presents" } else { "present" };
+            self.narrator.say(&format!(
+                "To a customer of https://{}, {} {verb}:",
+                shop::DNS_NAME,
+                names.join(" and ")
+            ));
+            let mut table = Table::new(["THUMBPRINT", "SUBJECT", "UNTIL"]).never_cut("THUMBPRINT");
+            for one in &chain {
+                let until = format!(
+                    "{} ({})",
+                    one.not_after.strftime("%F"),
+                    left_until(one.not_after, Timestamp::now())
+                );
+                table.row([one.thumbprint.clone(), one.subject.clone(), until]);
             }
+            self.narrator.verbatim(&format!("\n{}", table.render(self.narrator.terminal())));
         }
-        self.narrator.verbatim(&format!("\n{}\n", table.render(self.narrator.terminal())));
     }
 
     /// Makes the next change go wrong.

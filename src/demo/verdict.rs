@@ -29,10 +29,10 @@ impl Chapter {
         !self.checks.is_empty() && self.checks.iter().all(|check| check.wrong.is_none())
     }
 
-    /// Two values that must be the same.
+    /// Two values that must be the same. `{}` in `what` stands for the expected one.
     pub(crate) fn equal<T: PartialEq + std::fmt::Display>(&mut self, what: &str, expected: &T, found: &T) {
         let wrong = (expected != found).then(|| found.to_string());
-        self.checks.push(Check { what: format!("{what}: {expected}"), wrong });
+        self.checks.push(Check { what: what.replace("{}", &expected.to_string()), wrong });
     }
 
     /// Something that must be so; what was found instead otherwise.
