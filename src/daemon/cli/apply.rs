@@ -105,7 +105,7 @@ async fn choose(
     let named: Vec<String> = arguments.target.iter().cloned().collect();
     let policy = select(&settings.policy, &named)?;
     let report = plan::look(&policy, work, &context.stderr).await;
-    output::write_message(&report::text(&report, &context.stderr));
+    output::write_message(&format!("{}\n", report::text(&report, &context.stderr)));
     let observed = |service: &ServiceReport| service.mode == Mode::Observe;
     if report
         .services
@@ -214,15 +214,15 @@ async fn interrupts(asked: watch::Sender<bool>) {
     }
 }
 
-fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
-    let mut table = Table::new(["SERVICE", "ENDING", "WHY"]);
+/// What became of each update, for people.
+pub fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
+    // The reasons are what a person needs here.
+    let mut table = Table::new(["SERVICE", "ENDING", "WHY"]).never_cut("WHY");
     for (service, carried) in carried {
         let (ending, why) = ending(carried);
         table.row([printable(service.name()), ending.to_owned(), printable(&why)]);
     }
-    let plain = Terminal::plain(None);
-    // The reasons are what a person needs here: nothing is cut.
-    if terminal.has_colour() { table.render(terminal) } else { table.render(&plain) }
+    table.render(terminal)
 }
 
 fn endings_json(carried: &[(CloudServiceId, Carried)]) -> Value {

@@ -12,7 +12,7 @@ use certroll_core::target::cloud_service::UpgradeMode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::elapsed::days_until;
+use super::elapsed::left_until;
 use super::table::Table;
 use super::terminal::{Terminal, printable};
 
@@ -135,7 +135,11 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
         Status::Current => "it has the newest versions".to_owned(),
         Status::Planned { update } => {
             let until = update.deployed_until.map_or(String::new(), |until| {
-                format!(", deployed until {} ({} days)", until.strftime("%F"), days_until(until, now))
+                format!(
+                    "; the deployed ones last until {} ({})",
+                    until.strftime("%F"),
+                    left_until(until, now)
+                )
             });
             let mode = match service.mode {
                 Mode::Auto => "",
@@ -151,7 +155,11 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             let mut guards: Vec<&str> = violations.iter().map(|violation| violation.guard.as_str()).collect();
             guards.sort_unstable();
             guards.dedup();
-            format!("by {}", guards.join(", "))
+            match guards.as_slice() {
+                ["plan"] => "the change cannot be made out".to_owned(),
+                [guard] => format!("by guard {guard}"),
+                several => format!("by guards {}", several.join(", ")),
+            }
         }
         Status::Unreadable { reasons } => {
             reasons.first().map_or(String::new(), |reason| printable(&reason.message))
@@ -232,12 +240,7 @@ fn one_line(certificate: &CertificateSummary, now: Timestamp) -> String {
     let name =
         if certificate.names.is_empty() { certificate.subject.clone() } else { certificate.names.join(", ") };
     let until = certificate.not_after;
-    format!(
-        "{}  {name}, until {} ({} days)",
-        certificate.thumbprint,
-        until.strftime("%F"),
-        days_until(until, now)
-    )
+    format!("{}  {name}, until {} ({})", certificate.thumbprint, until.strftime("%F"), left_until(until, now))
 }
 
 fn configuration(update: &PlannedUpdate, terminal: &Terminal, shown: &mut String) {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use certroll_core::id::RolloutId;
 use certroll_core::ports::{Progress, Recorded, RolloutObserver};
-use certroll_core::rollout::{Event, Found, OperationOutcome, Phase};
+use certroll_core::rollout::{Ending, Event, Found, OperationOutcome, Phase};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
@@ -27,6 +27,7 @@ struct Watched {
     opened: Timestamp,
     bar: ProgressBar,
     last: String,
+    phase: Phase,
 }
 
 impl std::fmt::Debug for Watch {
@@ -44,7 +45,7 @@ impl Watch {
 
     fn line(&self, watched: &Watched, at: Timestamp, event: &Event) {
         let since = Duration::try_from(at.duration_since(watched.opened)).unwrap_or_default();
-        let text = coloured(event, printable(&said(event)), &self.terminal);
+        let text = coloured(event, printable(&said(event, watched.phase)), &self.terminal);
         let line = format!("{:>7}  {}  {text}\n", elapsed(since), printable(&watched.name));
         self.bars.suspend(|| (self.write)(&line));
     }
@@ -61,12 +62,16 @@ impl RolloutObserver for Watch {
             );
             bar.enable_steady_tick(Duration::from_millis(120));
             let name = update.service.name().to_owned();
-            let watched = Watched { name, opened: record.at, bar, last: String::new() };
+            let watched =
+                Watched { name, opened: record.at, bar, last: String::new(), phase: Phase::Forward };
             rollouts.insert(record.rollout.clone(), watched);
         }
         let Some(watched) = rollouts.get_mut(&record.rollout) else { return };
         if let Event::Ended { .. } = record.event {
             watched.bar.finish_and_clear();
+        }
+        if let Event::TurnedBack { .. } = record.event {
+            watched.phase = Phase::Back;
         }
         watched.last.clear();
         self.line(watched, record.at, &record.event);
@@ -78,7 +83,7 @@ impl RolloutObserver for Watch {
         let text = match progress {
             Progress::Busy { state } => format!("another operation keeps the service busy ({state})"),
             Progress::Operation { started, instances } => {
-                format!("the operation runs; {started} of {instances} instances are started")
+                format!("Azure works on it; {started} of {instances} instances are started")
             }
             Progress::Domain { domain } => format!("update domain {domain} is walked"),
             Progress::Examining { mismatches } => {
@@ -95,20 +100,23 @@ impl RolloutObserver for Watch {
 }
 
 /// What happened, in plain words.
-fn said(event: &Event) -> String {
+fn said(event: &Event, phase: Phase) -> String {
     match event {
         Event::Opened { update, .. } => {
             format!(
-                "begins: {} certificates of the cscfg, {} secrets",
+                "begins to change {} certificates of the cscfg and {} secrets",
                 update.certificates.len(),
                 update.secrets.len()
             )
         }
         Event::Captured { started, .. } => {
-            format!("the old state is captured; {} instances are started", started.len())
+            format!("keeps the present state to return to; {} instances are started", started.len())
         }
         Event::Looked { found } => match found {
-            Found::Unchanged => "the service is as expected".to_owned(),
+            Found::Unchanged => match phase {
+                Phase::Forward => "the service is still as it was planned for".to_owned(),
+                Phase::Back => "the service is still as it was updated".to_owned(),
+            },
             Found::Wanted => "the service has the wanted state".to_owned(),
             Found::WantedFailed => {
                 "the service has the wanted state, and its last operation failed".to_owned()
@@ -121,7 +129,7 @@ fn said(event: &Event) -> String {
         },
         Event::PutStarted { phase: Phase::Forward } => "sends the update".to_owned(),
         Event::PutStarted { phase: Phase::Back } => "sends the old state".to_owned(),
-        Event::PutAccepted { .. } => "the service took it; its operation is followed".to_owned(),
+        Event::PutAccepted { .. } => "Azure accepted it and works on it".to_owned(),
         Event::PutRefused { message } => format!("the service refused it: {message}"),
         Event::PutDeferred { message, wait_seconds } => {
             format!("not taken now, again in {wait_seconds} s: {message}")
@@ -130,18 +138,25 @@ fn said(event: &Event) -> String {
         Event::WalkStarted { domain } => format!("walks to update domain {domain}"),
         Event::DomainDone { domain, .. } => format!("update domain {domain} is done"),
         Event::OperationEnded { outcome } => match outcome {
-            OperationOutcome::Succeeded => "the operation succeeded".to_owned(),
-            OperationOutcome::Failed { failure } => format!("the operation failed: {failure}"),
+            OperationOutcome::Succeeded => "Azure reports success".to_owned(),
+            OperationOutcome::Failed { failure } => format!("Azure reports a failure: {failure}"),
             OperationOutcome::TooLong { waited_for } => format!("the operation took too long: {waited_for}"),
         },
         Event::Examined { evidence } => {
             let connections: usize = evidence.probes.iter().map(|probe| probe.presented.len()).sum();
-            format!("examined {} instances and {connections} TLS connections", evidence.instances.len())
+            let instances = evidence.instances.len();
+            if connections == 0 {
+                format!("looked at {instances} instances; no endpoint is probed")
+            } else {
+                format!("looked at {instances} instances and made {connections} TLS connections")
+            }
         }
         Event::TurnedBack { cause } => format!("turns back: {cause}"),
-        Event::Ended { ending } => match ending.cause() {
-            None => ending.word().to_owned(),
-            Some(cause) => format!("{}: {cause}", ending.word()),
+        Event::Ended { ending } => match ending {
+            Ending::Verified => "verified: the service has the new certificates".to_owned(),
+            // Why was said when it turned back.
+            Ending::Restored { .. } => "restored: the service has the old certificates again".to_owned(),
+            Ending::Stuck { cause } | Ending::Abandoned { cause } => format!("{}: {cause}", ending.word()),
         },
     }
 }
