@@ -128,7 +128,7 @@ fn troubles() -> Vec<Trouble> {
                 let now = cloud.now();
                 cloud.vault_mut(shop::VAULT).unwrap().set_secret(shop::ROOT, "just a password", None, now);
             },
-            says: &["shop-kv/secrets/contoso-root", "certroll upload"],
+            says: &["shop-kv/secrets/contoso-root", "base64 of JSON"],
         },
         Trouble {
             name: "every version disabled",
