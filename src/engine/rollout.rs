@@ -78,7 +78,7 @@ pub async fn start(
     let record = Recorded { at, rollout: id, event };
     outside.journal.append(&record).await?;
     outside.observer.recorded(&record);
-    Drive::new(rollout, limits, outside, stop).led_to_its_end().await
+    Drive::new(rollout, limits, outside, stop).until_the_end().await
 }
 
 /// Continues a rollout from its record.
@@ -99,7 +99,7 @@ pub async fn resume(
             wanted: rollout.update().service.to_string(),
         });
     }
-    Drive::new(rollout, limits, outside, stop).led_to_its_end().await
+    Drive::new(rollout, limits, outside, stop).until_the_end().await
 }
 
 /// One rollout being driven.
@@ -122,7 +122,7 @@ impl<'a> Drive<'a> {
         Self { rollout, limits, outside, stop, fresh: None, journal_lost: None }
     }
 
-    async fn led_to_its_end(mut self) -> Result<Outcome, RolloutError> {
+    async fn until_the_end(mut self) -> Result<Outcome, RolloutError> {
         loop {
             let action = next_action(&self.rollout, self.outside.clock.now(), self.limits);
             if let Action::Done(ending) = action {

@@ -122,7 +122,7 @@ fn row(azure: &Azure, case: Case, before: &Deployed, wanted: &str, ending: &Endi
             must(state == ProvisioningState::Succeeded, "restored, and the service's state is not Succeeded");
         }
         Ending::Abandoned { .. } => {
-            must(deployed == *before && forward + back == 0, "abandoned, and changed")
+            must(deployed == *before && forward + back == 0, "abandoned, and changed");
         }
         Ending::Stuck { .. } => {}
     }

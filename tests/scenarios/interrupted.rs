@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use certroll_core::ports::{JournalError, Recorded, RolloutJournal};
 use certroll_core::rollout::{Ending, Event};
 use certroll_engine::rollout::Outcome;
+use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
 use certroll_simulator::scenario::ServicePlan;
@@ -90,4 +93,50 @@ async fn a_process_that_dies_after_sending_and_before_writing_the_answer_looks_f
     let Outcome::Ended { ending, .. } = azure.resume_from(&records).await else { panic!("interrupted") };
     assert_eq!(ending, Ending::Verified);
     assert_eq!(azure.puts(), 1);
+}
+
+/// A journal that takes so many records and no more, as on a disk that is full.
+struct FullAfter(usize, MemoryJournal);
+
+#[async_trait]
+impl RolloutJournal for FullAfter {
+    async fn append(&self, record: &Recorded) -> Result<(), JournalError> {
+        if self.1.records().len() >= self.0 {
+            return Err(JournalError("no space left on device".to_owned()));
+        }
+        self.1.append(record).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        self.1.unfinished().await
+    }
+
+    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        self.1.history(rollouts).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_journal_that_is_full_lets_no_rollout_start_and_harms_none_that_runs() {
+    let (cloud, _) = renewed_shop();
+    // Opened, captured, looked, put started: what must be written before the PUT is sent.
+    const BEFORE_THE_PUT: usize = 4;
+    for records in 0..=8 {
+        let mut azure = Azure::shop(cloud.clone()).await;
+        azure.assembled.outside.journal = Arc::new(FullAfter(records, MemoryJournal::new()));
+        let update = azure.planned().await;
+        let before = azure.deployed();
+        let (_keep, stop) = watch::channel(false);
+        let outcome = azure.try_drive(update, stop).await;
+        if records < BEFORE_THE_PUT {
+            let error = outcome.unwrap_err().to_string();
+            assert!(error.contains("no space left on device"), "{records}: {error}");
+            assert_eq!((azure.puts(), azure.deployed()), (0, before));
+            continue;
+        }
+        let Outcome::Ended { ending, journal_lost, .. } = outcome.unwrap() else { panic!("interrupted") };
+        assert_eq!(ending, Ending::Verified, "{records}");
+        assert_eq!(azure.puts(), 1);
+        assert_eq!(journal_lost.is_some(), records < 8, "{records}");
+    }
 }

@@ -121,8 +121,10 @@ async fn thumbprints_without_a_secret() {
     }
 }
 
-/// What becomes of the new version's secret between plan and PUT, and what the service says.
-fn broken_secrets() -> Vec<(&'static str, fn(&mut Cloud, &Shop), &'static str)> {
+/// What becomes of the new version's secret between plan and PUT.
+type Spoil = fn(&mut Cloud, &Shop);
+
+fn broken_secrets() -> Vec<(&'static str, Spoil, &'static str)> {
     vec![
         (
             "disabled",
@@ -247,7 +249,7 @@ async fn unknown_members() {
         "",
         |_, _, update| {
             edit_secrets(update, |value| {
-                value["secrets"][0]["vaultCertificates"][0]["certificateStore"] = json!("My")
+                value["secrets"][0]["vaultCertificates"][0]["certificateStore"] = json!("My");
             });
         },
     )

@@ -154,7 +154,12 @@ async fn nothing_secret_is_written_anywhere() {
 
         let canaries = canaries(&azure, &shop);
         let (json, text) = (json.text(), text.text());
-        assert!(json.contains("call answered") && text.contains("call answered"));
+        for written in [&json, &text] {
+            assert!(
+                written.contains("call answered") || report.planned().count() == 0,
+                "{name}: nothing was heard"
+            );
+        }
         // The journal and a saved plan hold the cscfg, settings included, in files that only their owner reads.
         assert_clean(&format!("{name}: what is kept"), &kept, &canaries);
         let mut all = canaries;

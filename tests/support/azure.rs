@@ -13,7 +13,7 @@ use certroll_core::ports::{Clock, Progress, Recorded, RolloutObserver};
 use certroll_core::rollout::{Ending, Initiator};
 use certroll_engine::locks::ServiceLocks;
 use certroll_engine::pass;
-use certroll_engine::rollout::{Outcome, resume, start};
+use certroll_engine::rollout::{Outcome, RolloutError, resume, start};
 use certroll_engine::world::World;
 use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::Simulator;
@@ -257,9 +257,18 @@ impl Azure {
 
     /// Carries an update until it is asked to stop.
     pub(crate) async fn drive_until(&self, update: PlannedUpdate, stop: watch::Receiver<bool>) -> Outcome {
+        self.try_drive(update, stop).await.unwrap()
+    }
+
+    /// The same, where the journal may fail.
+    pub(crate) async fn try_drive(
+        &self,
+        update: PlannedUpdate,
+        stop: watch::Receiver<bool>,
+    ) -> Result<Outcome, RolloutError> {
         let permit = ServiceLocks::new().acquire(&update.service).unwrap();
         let Assembled { outside, limits, .. } = &self.assembled;
-        start(&permit, update, Initiator::Person, limits, outside, stop).await.unwrap()
+        start(&permit, update, Initiator::Person, limits, outside, stop).await
     }
 
     /// Goes on with the one rollout of the journal, as a process that was started again does.

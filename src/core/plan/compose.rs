@@ -381,7 +381,7 @@ fn certificate_changes(
             Some(CertificateChange {
                 role: entry.role.clone(),
                 name: entry.name.clone(),
-                line: entry.place.line as usize,
+                line: entry.place.line,
                 from: entry.thumbprint.known(),
                 to: change.content.thumbprint(),
                 secret: change.newest.secret.clone(),
