@@ -3,17 +3,17 @@
 
 use std::collections::BTreeSet;
 
-use super::follow::mapping_of;
 use super::moves::{Move, Replaced};
+use super::observation::VaultContent;
 use super::resolve::{Carried, content};
 use super::service::{Halt, Service, unreadable, violation};
 use super::update::{
     BlastRadius, CertificateChange, CertificateSummary, PlannedProbe, PlannedUpdate, RoleRadius,
-    SecretChange, ServiceState, SettingChange,
+    ServiceState, SettingChange, secret_changes,
 };
 use crate::certificate::{Certificate, covers};
-use crate::cscfg::{Edit, ServiceConfiguration};
-use crate::id::{SecretIdentifier, Thumbprint};
+use crate::cscfg::{Edit, MentionKind, ServiceConfiguration};
+use crate::id::{RoleName, SecretIdentifier, Thumbprint};
 use crate::policy::checks::{self, Candidate, Findings};
 use crate::target::cloud_service::OsProfile;
 
@@ -56,7 +56,7 @@ pub(super) fn compose(
         blast_radius: blast_radius(service, moves),
         warnings,
         stage: service.policy.stage,
-        deployed_until: deployed_until(service),
+        deployed_until: deployed_until(service, carried, moves),
     })
 }
 
@@ -114,33 +114,37 @@ fn edited(
     })
 }
 
-/// The settings that a mapping names and that repeat the old thumbprint.
+/// The settings that a mapping names and that repeat the old thumbprint. A setting follows the certificate of its own
+/// role where that role has one of the old thumbprint, else the certificate of any role.
 fn settings(service: &Service<'_>, moves: &[Move<'_>], findings: &mut Findings) -> Vec<SettingChange> {
     let mut changes: Vec<SettingChange> = Vec::new();
     for change in moves {
         let (Some(mapping), Replaced::Entry(entry)) = (change.mapping, &change.what) else { continue };
-        let Some(from) = entry.thumbprint.known() else { continue };
+        let to = change.content.thumbprint();
+        let Some(from) = entry.thumbprint.known().filter(|from| *from != to) else { continue };
         let mentions = service.configuration.mentions(&from);
+        let role_has_its_own = |role: &RoleName| {
+            let mut entries = service.configuration.certificates().iter();
+            entries.any(|other| &other.role == role && other.thumbprint.known() == Some(from))
+        };
         for name in &mapping.settings {
-            let present = service.configuration.settings().iter().any(|setting| &setting.name == name);
-            if !present {
-                findings.violations.push(violation(
-                    &format!("setting `{name}`, named for certificate `{}`", mapping.name),
-                    "a ConfigurationSetting of that name in the cscfg",
-                    "none",
-                    "correct `settings` in `[[service.certificate]]`",
-                ));
-                continue;
-            }
             let mut repeated = false;
             for mention in mentions.iter().filter(|mention| &mention.setting == name) {
                 repeated = true;
-                let change = SettingChange {
-                    role: mention.role.clone(),
-                    name: name.clone(),
-                    from,
-                    to: change.content.thumbprint(),
-                };
+                if mention.role != entry.role && role_has_its_own(&mention.role) {
+                    continue;
+                }
+                if mention.kind == MentionKind::Within {
+                    findings.violations.push(violation(
+                        &format!("setting `{name}` of role `{}` (cscfg line {})", mention.role, mention.place.line),
+                        &format!("thumbprint {from} alone or in a list, so that it can be changed"),
+                        "it only within a longer text",
+                        "write the thumbprint alone or separated by commas; or take the setting out of `settings` in \
+                         `[[service.certificate]]` and change it by hand",
+                    ));
+                    continue;
+                }
+                let change = SettingChange { role: mention.role.clone(), name: name.clone(), from, to };
                 if !changes.contains(&change) {
                     changes.push(change);
                 }
@@ -235,38 +239,30 @@ fn guards(
 ) {
     let policy = &service.policy.guards;
     for change in moves {
-        let old_url = match &change.what {
-            Replaced::Surplus(url) => Some(url),
-            Replaced::Entry(entry) => entry.thumbprint.known().and_then(|old| carried.carriers(old).next()),
-        };
         let candidate = Candidate {
             subject: change.subject(),
             source: change.source.clone(),
-            old: old_url.and_then(|url| content(service.observation, url)).map(|content| &content.leaf),
+            old: replaced(service, carried, change),
             new: change.content,
             facts: &change.newest.facts,
             now: service.now,
         };
         checks::evaluate(&candidate, policy, findings);
     }
-    let certificates_of =
-        |configuration: &ServiceConfiguration, role: &crate::id::RoleName, urls: &OsProfile| {
-            configuration
-                .certificates()
-                .iter()
-                .filter(|entry| &entry.role == role)
-                .filter_map(|entry| entry.thumbprint.known())
-                .filter_map(|thumbprint| {
-                    urls.urls()
-                        .filter_map(|url| after.certificate(url))
-                        .find(|found| found.thumbprint() == thumbprint)
-                })
-                .cloned()
-                .collect::<Vec<Certificate>>()
-        };
     for role in configuration.roles() {
-        let before = certificates_of(&service.configuration, &role.name, &service.profile);
-        let then = certificates_of(configuration, &role.name, profile);
+        let held = |configuration: &ServiceConfiguration, profile: &OsProfile| {
+            let entries = configuration.certificates().iter().filter(|entry| entry.role == role.name);
+            entries
+                .map(|entry| {
+                    let thumbprint = entry.thumbprint.known()?;
+                    let mut all = profile.urls().filter_map(|url| after.certificate(url));
+                    all.find(|found| found.thumbprint() == thumbprint).cloned()
+                })
+                .collect::<Vec<Option<Certificate>>>()
+        };
+        // An edit adds, removes and reorders no entry, so that both lists go by entry.
+        let before = held(&service.configuration, &service.profile);
+        let then = held(configuration, profile);
         checks::chain(&role.name, &before, &then, policy, findings);
     }
     for url in profile.urls() {
@@ -295,7 +291,8 @@ fn stray_mentions(service: &Service<'_>, moves: &[Move<'_>], settings: &[Setting
     let mut warnings = Vec::new();
     for change in moves {
         let Replaced::Entry(entry) = &change.what else { continue };
-        let Some(from) = entry.thumbprint.known() else { continue };
+        let leaves = |from: &Thumbprint| *from != change.content.thumbprint();
+        let Some(from) = entry.thumbprint.known().filter(leaves) else { continue };
         for mention in service.configuration.mentions(&from) {
             let named = settings.iter().any(|setting| {
                 setting.role == mention.role && setting.name == mention.setting && setting.from == from
@@ -372,12 +369,8 @@ fn certificate_changes(
         .iter()
         .filter_map(|change| {
             let Replaced::Entry(entry) = &change.what else { return None };
-            let before = entry
-                .thumbprint
-                .known()
-                .and_then(|old| carried.carriers(old).next())
-                .and_then(|url| content(service.observation, url))
-                .map(|content| CertificateSummary::from(&content.leaf));
+            let before =
+                replaced(service, carried, change).map(|content| CertificateSummary::from(&content.leaf));
             Some(CertificateChange {
                 role: entry.role.clone(),
                 name: entry.name.clone(),
@@ -391,29 +384,6 @@ fn certificate_changes(
             })
         })
         .collect()
-}
-
-/// What leaves and what comes, paired by object where the object stays the same.
-fn secret_changes(before: &OsProfile, after: &OsProfile) -> Vec<SecretChange> {
-    let leaving: Vec<&SecretIdentifier> =
-        before.urls().filter(|url| !after.urls().any(|have| have == *url)).collect();
-    let mut coming: Vec<&SecretIdentifier> =
-        after.urls().filter(|url| !before.urls().any(|have| have == *url)).collect();
-    let mut changes: Vec<SecretChange> = Vec::new();
-    let mut unpaired = Vec::new();
-    for from in leaving {
-        let pair = coming.iter().position(|to| to.name() == from.name() && to.vault() == from.vault());
-        match pair {
-            Some(place) => {
-                changes
-                    .push(SecretChange { from: Some(from.clone()), to: Some(coming.remove(place).clone()) });
-            }
-            None => unpaired.push(from),
-        }
-    }
-    changes.extend(unpaired.into_iter().map(|from| SecretChange { from: Some(from.clone()), to: None }));
-    changes.extend(coming.into_iter().map(|to| SecretChange { from: None, to: Some(to.clone()) }));
-    changes
 }
 
 fn blast_radius(service: &Service<'_>, moves: &[Move<'_>]) -> BlastRadius {
@@ -448,24 +418,21 @@ fn blast_radius(service: &Service<'_>, moves: &[Move<'_>]) -> BlastRadius {
     BlastRadius { roles, upgrade_mode: service.model.upgrade_mode(), update_domains }
 }
 
-/// The end of the certificate that ends first among those that the service holds and follows.
-fn deployed_until(service: &Service<'_>) -> Option<jiff::Timestamp> {
-    service
-        .configuration
-        .certificates()
+/// The end of the certificate that ends first among those that are replaced. One that stays, such as the certificate
+/// of remote desktop users, makes nothing urgent: the update would not help it.
+fn deployed_until(service: &Service<'_>, carried: &Carried, moves: &[Move<'_>]) -> Option<jiff::Timestamp> {
+    moves
         .iter()
-        .filter(|entry| {
-            service.policy.follow == crate::policy::Follow::References
-                || mapping_of(service.policy, entry).is_some()
-        })
-        .filter_map(|entry| entry.thumbprint.known())
-        .filter_map(|thumbprint| {
-            service
-                .profile
-                .urls()
-                .filter_map(|url| content(service.observation, url))
-                .find(|content| content.thumbprint() == thumbprint)
-        })
+        .filter_map(|change| replaced(service, carried, change))
         .map(|content| content.leaf.not_after())
         .min()
+}
+
+/// What a replacement takes the place of, where it could be read.
+fn replaced<'a>(service: &Service<'a>, carried: &Carried, change: &Move<'_>) -> Option<&'a VaultContent> {
+    let url = match &change.what {
+        Replaced::Surplus(url) => Some(url),
+        Replaced::Entry(entry) => entry.thumbprint.known().and_then(|old| carried.carriers(old).next()),
+    };
+    url.and_then(|url| content(service.observation, url))
 }

@@ -1,14 +1,14 @@
 //! Which vault object each reference and each cscfg certificate of a service follows.
 
 use super::observation::ObjectKey;
-use crate::cscfg::{CertificateEntry, ServiceConfiguration};
+use crate::cscfg::{CertificateEntry, EntryThumbprint, ServiceConfiguration};
 use crate::id::SecretIdentifier;
 use crate::policy::{CertificateMapping, Follow, ServicePolicy};
 use crate::target::cloud_service::OsProfile;
 
 /// The certificate that encrypts the password of remote desktop users. The setting beside it holds a password that
 /// only this certificate opens, so that replacing it breaks the login: it is left alone unless it is mapped.
-pub(super) const REMOTE_ACCESS: &str = "Microsoft.WindowsAzure.Plugins.RemoteAccess.PasswordEncryption";
+const REMOTE_ACCESS: &str = "Microsoft.WindowsAzure.Plugins.RemoteAccess.PasswordEncryption";
 
 /// One thing that is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +43,13 @@ pub(super) fn followed(
         }
     }
     all
+}
+
+/// Whether an entry without a mapping follows its reference.
+pub(super) fn follows(policy: &ServicePolicy, entry: &CertificateEntry) -> bool {
+    policy.follow == Follow::References
+        && !entry.name.eq_ignore_ascii_case(REMOTE_ACCESS)
+        && entry.thumbprint != EntryThumbprint::Empty
 }
 
 /// Whether a mapping is about an entry of the cscfg.

@@ -13,6 +13,9 @@ mod saved;
 mod service;
 mod update;
 
+#[cfg(test)]
+pub(crate) mod tests;
+
 pub use needs::{Need, followed_objects, needs};
 pub use observation::{
     Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable,

@@ -1,12 +1,14 @@
 //! Which secret each certificate of the cscfg, and each secret that no certificate names, is to be replaced by.
 
-use super::follow::{REMOTE_ACCESS, mapping_of};
+use std::collections::BTreeSet;
+
+use super::follow::{follows, mapping_of};
 use super::observation::{ObjectKey, ObservedVersion, VaultContent};
 use super::report::{Reason, Violation};
-use super::resolve::{Carried, content, entry_subject};
-use super::service::{Halt, Service, violation};
-use crate::cscfg::{CertificateEntry, EntryThumbprint};
-use crate::id::{SecretIdentifier, SourceVaultId};
+use super::resolve::{Carried, content, entry_subject, name_its_source};
+use super::service::{Halt, Service, each_once, violation};
+use crate::cscfg::CertificateEntry;
+use crate::id::{SecretIdentifier, SourceVaultId, Thumbprint};
 use crate::policy::{CertificateMapping, Follow};
 
 /// One replacement.
@@ -57,9 +59,16 @@ pub(super) fn moves<'a>(
         let old_url = entry.thumbprint.known().and_then(|thumbprint| carried.carriers(thumbprint).next());
         let key = match (mapping, old_url) {
             (Some(mapping), _) => ObjectKey::from(&mapping.source),
-            (None, Some(url)) if follows(service, entry) => ObjectKey::from(url),
+            (None, Some(url)) if follows(service.policy, entry) => ObjectKey::from(url),
             (None, _) => continue,
         };
+        if mapping.is_none()
+            && let Some(old) = entry.thumbprint.known()
+            && let Some(violation) = ambiguous(service, carried, entry, old)
+        {
+            violations.push(violation);
+            continue;
+        }
         let Some(newest) = service.newest(&key) else { continue };
         if mapping.is_none() && old_url == Some(&newest.secret) {
             continue;
@@ -71,8 +80,13 @@ pub(super) fn moves<'a>(
                 continue;
             }
         };
-        let readable = old_url.is_some_and(|url| !carried.by_elimination.contains(url));
-        if entry.thumbprint.known() == Some(content.thumbprint()) && readable {
+        // A secret that no longer can be read is replaced even by one that holds the same certificate, if it is known
+        // which one that is.
+        let stays = match old_url {
+            Some(url) => !carried.by_elimination.contains(url),
+            None => !carried.unexplained.is_empty(),
+        };
+        if entry.thumbprint.known() == Some(content.thumbprint()) && stays {
             if old_url.is_some_and(|url| url != &newest.secret) {
                 notes.push(format!(
                     "the newest version of `{key}` holds the certificate that is deployed already"
@@ -95,18 +109,37 @@ pub(super) fn moves<'a>(
     if service.policy.follow == Follow::References {
         surplus(service, carried, &mut moves, &mut reasons);
     }
-    reasons.dedup();
     if !reasons.is_empty() {
-        return Err(Halt::Unreadable(reasons));
+        return Err(Halt::Unreadable(each_once(reasons)));
     }
     if violations.is_empty() { Ok(moves) } else { Err(Halt::Blocked(violations)) }
 }
 
-/// Whether an entry without a mapping follows its reference.
-fn follows(service: &Service<'_>, entry: &CertificateEntry) -> bool {
-    service.policy.follow == Follow::References
-        && !entry.name.eq_ignore_ascii_case(REMOTE_ACCESS)
-        && entry.thumbprint != EntryThumbprint::Empty
+/// A certificate that several secrets carry, of which not all have the same newest version: nobody knows which of
+/// them it follows.
+fn ambiguous(
+    service: &Service<'_>,
+    carried: &Carried,
+    entry: &CertificateEntry,
+    old: Thumbprint,
+) -> Option<Violation> {
+    let urls: Vec<&SecretIdentifier> = carried.carriers(old).collect();
+    let to: BTreeSet<Thumbprint> = urls
+        .iter()
+        .filter_map(|url| {
+            let newest = service.newest(&ObjectKey::from(*url))?;
+            content(service.observation, &newest.secret).map(VaultContent::thumbprint)
+        })
+        .collect();
+    let listed: Vec<String> = urls.iter().map(|url| format!("`{url}`")).collect();
+    (to.len() > 1).then(|| {
+        violation(
+            &entry_subject(entry),
+            &format!("that one secret of the service carries {old}, so that the certificate follows it"),
+            &format!("{}, whose newest versions hold different certificates", listed.join(" and ")),
+            &name_its_source(entry),
+        )
+    })
 }
 
 /// Secrets that no certificate of the cscfg names follow their own object.
@@ -188,7 +221,7 @@ fn vault_of(
         .iter()
         .map(|group| group.source_vault())
         .find(|vault| vault.vault() == secret.vault())
-        .or_else(|| mapping.and_then(|mapping| mapping.source_vault.as_ref()))
+        .or_else(|| mapping?.source_vault.as_ref().filter(|vault| vault.vault() == secret.vault()))
         .cloned()
         .ok_or_else(|| {
             violation(

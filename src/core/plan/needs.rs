@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
-use super::follow::{Followed, followed};
-use super::observation::{Form, ObjectKey, Observation};
+use super::follow::{Followed, followed, mapping_of};
+use super::observation::{Form, ObjectKey, Observation, ObservedVersion};
+use super::resolve::content;
 use crate::cscfg::ServiceConfiguration;
 use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, SourceVaultId};
 use crate::policy::{Guard, ServicePolicy};
@@ -43,9 +44,12 @@ pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need
     }
     // A service that holds the newest version of everything needs no content, unless a mapping binds a name.
     if is_settled(&followed, observation, &profile) {
-        return mapped_contents(&followed, observation);
+        let mapped = mapped_contents(&followed, observation);
+        if !mapped.is_empty() || mapped_names_hold(policy, &configuration, observation) {
+            return mapped;
+        }
     }
-    let mut wanted = contents(&followed, observation, &profile);
+    let mut wanted = contents(policy, &configuration, &followed, observation, &profile);
     for group in profile.groups() {
         if policy.guards.holds(Guard::Placement) && !observation.vaults.contains_key(group.source_vault()) {
             wanted.insert(Need::Vault(group.source_vault().clone()));
@@ -93,14 +97,44 @@ fn mapped_contents(followed: &[Followed], observation: &Observation) -> BTreeSet
         .collect()
 }
 
-/// Every secret that the service has, by metadata where that is enough, and every newest version, opened.
-fn contents(followed: &[Followed], observation: &Observation, profile: &OsProfile) -> BTreeSet<Need> {
+/// Whether each mapped name holds the newest version of its source.
+pub(super) fn mapped_names_hold(
+    policy: &ServicePolicy,
+    configuration: &ServiceConfiguration,
+    observation: &Observation,
+) -> bool {
+    configuration.certificates().iter().all(|entry| {
+        let Some(mapping) = mapping_of(policy, entry) else { return true };
+        newest(observation, &ObjectKey::from(&mapping.source))
+            .and_then(|newest| content(observation, &newest.secret))
+            .is_some_and(|content| entry.thumbprint.known() == Some(content.thumbprint()))
+    })
+}
+
+/// The newest version of an object, if it was read and has one.
+pub(super) fn newest<'a>(observation: &'a Observation, key: &ObjectKey) -> Option<&'a ObservedVersion> {
+    observation.objects.get(key)?.as_ref().ok()?.newest.as_ref().ok()
+}
+
+/// Every secret that the service has, by metadata where that is enough, and every newest version that is to come,
+/// opened. One that comes may be among the secrets already, when somebody has begun the change by hand.
+fn contents(
+    policy: &ServicePolicy,
+    configuration: &ServiceConfiguration,
+    followed: &[Followed],
+    observation: &Observation,
+    profile: &OsProfile,
+) -> BTreeSet<Need> {
+    let names_hold = mapped_names_hold(policy, configuration, observation);
     let mut wanted = BTreeSet::new();
     let mut incoming = BTreeSet::new();
     for followed in followed {
-        let Some(Ok(object)) = observation.objects.get(&followed.key) else { continue };
-        let Ok(newest) = &object.newest else { continue };
-        if profile.urls().any(|url| url == &newest.secret) {
+        let Some(newest) = newest(observation, &followed.key) else { continue };
+        let stays = match &followed.reference {
+            Some(reference) => &newest.secret == reference,
+            None => names_hold && profile.urls().any(|url| url == &newest.secret),
+        };
+        if stays {
             continue;
         }
         incoming.insert(&newest.secret);

@@ -33,8 +33,9 @@ impl Carried {
 }
 
 /// Reads what can be read and concludes what must be. A reference that cannot be read is matched if exactly one
-/// reference and one thumbprint remain unexplained, or if as many of both remain and every certificate that holds one
-/// of those thumbprints is mapped and so gets another.
+/// reference and one thumbprint remain unexplained. Where every certificate that holds one of those thumbprints is
+/// mapped, and so gets another secret, it does not matter which reference carries which: all of them leave, unless
+/// there are more references than thumbprints. Then some of them carry nothing that the cscfg names, and all stay.
 pub(super) fn resolve(
     policy: &ServicePolicy,
     configuration: &ServiceConfiguration,
@@ -68,29 +69,28 @@ pub(super) fn resolve(
         carried.unexplained = unread.into_iter().map(|(url, _)| url).collect();
         return Ok(carried);
     }
-    let entries_of = |thumbprint: &Thumbprint| {
-        let thumbprint = *thumbprint;
-        configuration.certificates().iter().filter(move |entry| entry.thumbprint.known() == Some(thumbprint))
-    };
-    let all_mapped =
-        open.iter().all(|open| entries_of(open).all(|entry| mapping_of(policy, entry).is_some()));
-    if unread.len() == open.len() && (open.len() == 1 || all_mapped) {
+    let affected: Vec<&CertificateEntry> = configuration
+        .certificates()
+        .iter()
+        .filter(|entry| entry.thumbprint.known().is_some_and(|thumbprint| open.contains(&thumbprint)))
+        .collect();
+    let all_mapped = affected.iter().all(|entry| mapping_of(policy, entry).is_some());
+    if (unread.len() == 1 && open.len() == 1) || (all_mapped && unread.len() <= open.len()) {
         for ((url, _), thumbprint) in unread.into_iter().zip(open) {
             carried.by_elimination.insert(url.clone());
             carried.by_url.insert(url, thumbprint);
         }
         return Ok(carried);
     }
-    let mut violations: Vec<Violation> = open
-        .iter()
-        .flat_map(entries_of)
+    if all_mapped {
+        carried.unexplained = unread.into_iter().map(|(url, _)| url).collect();
+        return Ok(carried);
+    }
+    Err(affected
+        .into_iter()
         .filter(|entry| mapping_of(policy, entry).is_none())
         .map(|entry| unresolved(entry, &unread, hint))
-        .collect();
-    if violations.is_empty() {
-        violations.push(uneven(open.len(), &unread));
-    }
-    Err(violations)
+        .collect())
 }
 
 fn listed(unread: &[(SecretIdentifier, String)]) -> String {
@@ -108,25 +108,21 @@ fn unresolved(
         guard: "plan".to_owned(),
         subject: entry_subject(entry),
         expected: format!("one secret of the service that carries {}", entry.written.trim()),
-        found: format!("{} references that cannot be read: {}", unread.len(), listed(unread)),
-        hint: format!(
-            "{readable}name its source with `[[service.certificate]]`, `name = \"{}\"`, `role = \"{}\"`, \
-             `source = \"<vault>/certificates/<name>\"`",
-            entry.name, entry.role
-        ),
+        found: match unread {
+            [_] => format!("one reference that cannot be read: {}", listed(unread)),
+            several => format!("{} references that cannot be read: {}", several.len(), listed(unread)),
+        },
+        hint: format!("{readable}{}", name_its_source(entry)),
     }
 }
 
-fn uneven(open: usize, unread: &[(SecretIdentifier, String)]) -> Violation {
-    Violation {
-        guard: "plan".to_owned(),
-        subject: "`osProfile.secrets`".to_owned(),
-        expected: format!("{open} references for {open} thumbprints that no readable secret carries"),
-        found: format!("{} references that cannot be read: {}", unread.len(), listed(unread)),
-        hint: "make the references readable (enable or recover the versions), or take those out of `osProfile` that \
-               no role needs"
-            .to_owned(),
-    }
+/// The setting that tells where an entry's certificate comes from.
+pub(super) fn name_its_source(entry: &CertificateEntry) -> String {
+    format!(
+        "name its source with `[[service.certificate]]`, `name = \"{}\"`, `role = \"{}\"`, \
+         `source = \"<vault>/certificates/<name>\"`",
+        entry.name, entry.role
+    )
 }
 
 /// An entry of the cscfg, as messages name it.

@@ -1,16 +1,19 @@
 //! Planning one service.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 
 use super::compose::compose;
-use super::follow::{binds, followed, mapping_of};
+use super::follow::{binds, followed, follows, mapping_of};
 use super::moves::moves;
-use super::needs::is_settled;
-use super::observation::{ObjectKey, Observation, ObservedVersion};
+use super::needs::{is_settled, mapped_names_hold, newest};
+use super::observation::{ObjectKey, Observation, ObservedVersion, VaultContent};
 use super::report::{Reason, ServiceReport, Status, Violation};
 use super::resolve::{self, content};
 use super::update::PlannedUpdate;
 use crate::cscfg::ServiceConfiguration;
+use crate::id::{SecretIdentifier, Thumbprint};
 use crate::policy::{Guard, Policy, ServicePolicy};
 use crate::target::cloud_service::{CloudServiceModel, OsProfile};
 
@@ -134,7 +137,7 @@ fn planned(
         observation,
         &service.profile,
     );
-    if settled && service.mapped_names_hold() {
+    if settled && mapped_names_hold(policy, &service.configuration, observation) {
         return Err(Halt::Current);
     }
     let faults = resolve::unreadable_entries(&service.configuration);
@@ -148,7 +151,22 @@ fn planned(
         return Err(Halt::Current);
     }
     let update = compose(&service, &carried, &moves)?;
+    let stays = |url: &&SecretIdentifier| update.wanted.os_profile.urls().any(|wanted| wanted == *url);
+    for url in carried.unexplained.iter().filter(stays) {
+        notes.push(format!("secret `{url}` cannot be read; it stays in `osProfile.secrets`"));
+    }
     Ok((update, newest_seen))
+}
+
+/// The reasons in their order, each once: several certificates may wait for one version.
+pub(super) fn each_once(reasons: Vec<Reason>) -> Vec<Reason> {
+    let mut once: Vec<Reason> = Vec::new();
+    for reason in reasons {
+        if !once.contains(&reason) {
+            once.push(reason);
+        }
+    }
+    once
 }
 
 pub(super) fn unreadable(message: &str) -> Halt {
@@ -193,7 +211,25 @@ impl<'a> Service<'a> {
                 )
             })
             .collect();
+        let faults: Vec<Violation> = faults.into_iter().chain(self.missing_settings()).collect();
         if faults.is_empty() { Ok(()) } else { Err(Halt::Blocked(faults)) }
+    }
+
+    /// Settings that a mapping names and the cscfg lacks. Found at once rather than on the night of the renewal.
+    fn missing_settings(&self) -> Vec<Violation> {
+        let has = |name: &String| self.configuration.settings().iter().any(|setting| &setting.name == name);
+        let mut missing = Vec::new();
+        for mapping in &self.policy.certificates {
+            for name in mapping.settings.iter().filter(|name| !has(name)) {
+                missing.push(violation(
+                    &format!("setting `{name}`, named for certificate `{}`", mapping.name),
+                    "a ConfigurationSetting of that name in the cscfg",
+                    "none",
+                    "correct `settings` in `[[service.certificate]]`",
+                ));
+            }
+        }
+        missing
     }
 
     /// Every followed object must be readable; returns when the latest of the newest versions was first seen. An
@@ -212,12 +248,19 @@ impl<'a> Service<'a> {
                         followed.key, unreadable.reason
                     ));
                 }
+                Some(Err(unreadable)) if followed.reference.as_ref().is_some_and(|url| self.is_left(url)) => {
+                    notes.push(format!(
+                        "`{}` cannot be read ({}); no certificate follows it, so the service is planned without it",
+                        followed.key, unreadable.reason
+                    ));
+                }
                 Some(Err(unreadable)) => {
                     reasons
                         .push(Reason { message: unreadable.reason.clone(), hint: unreadable.hint.clone() });
                 }
                 Some(Ok(object)) => match &object.newest {
                     Ok(newest) => seen = seen.max(newest.first_seen),
+                    Err(_) if followed.reference.as_ref().is_some_and(|url| self.is_left(url)) => {}
                     Err(none) if self.policy.guards.holds(Guard::Enabled) || followed.reference.is_none() => {
                         violations.push(Violation {
                             guard: Guard::Enabled.name().to_owned(),
@@ -233,24 +276,37 @@ impl<'a> Service<'a> {
                 },
             }
         }
-        reasons.dedup();
         if !reasons.is_empty() {
-            return Err(Halt::Unreadable(reasons));
+            return Err(Halt::Unreadable(each_once(reasons)));
         }
         if violations.is_empty() { Ok(seen) } else { Err(Halt::Blocked(violations)) }
     }
 
-    /// Whether each mapped name holds the newest version of its source.
-    fn mapped_names_hold(&self) -> bool {
-        self.configuration.certificates().iter().all(|entry| {
-            let Some(mapping) = mapping_of(self.policy, entry) else { return true };
-            self.newest(&ObjectKey::from(&mapping.source))
-                .and_then(|newest| content(self.observation, &newest.secret))
-                .is_some_and(|content| entry.thumbprint.known() == Some(content.thumbprint()))
-        })
+    /// Whether no certificate follows a reference: each one that it may carry is mapped, or is left alone. Of a secret
+    /// that cannot be read there may be none; one that can be read and that no certificate names follows its object.
+    fn is_left(&self, url: &SecretIdentifier) -> bool {
+        let carried = content(self.observation, url).map(VaultContent::thumbprint);
+        let explained: BTreeSet<Thumbprint> = self
+            .profile
+            .urls()
+            .filter_map(|url| content(self.observation, url))
+            .map(VaultContent::thumbprint)
+            .collect();
+        let may_be = |thumbprint: Thumbprint| match carried {
+            Some(carried) => carried == thumbprint,
+            None => !explained.contains(&thumbprint),
+        };
+        let mut entries = self
+            .configuration
+            .certificates()
+            .iter()
+            .filter(|entry| entry.thumbprint.known().is_some_and(may_be))
+            .peekable();
+        (carried.is_none() || entries.peek().is_some())
+            && entries.all(|entry| mapping_of(self.policy, entry).is_some() || !follows(self.policy, entry))
     }
 
     pub(super) fn newest(&self, key: &ObjectKey) -> Option<&'a ObservedVersion> {
-        self.observation.objects.get(key)?.as_ref().ok()?.newest.as_ref().ok()
+        newest(self.observation, key)
     }
 }

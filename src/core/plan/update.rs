@@ -35,7 +35,7 @@ pub struct PlannedUpdate {
     pub warnings: Vec<String>,
     /// Services of a lower stage go first.
     pub stage: u32,
-    /// The end of the deployed certificate that ends first.
+    /// The end of the certificate that ends first among those that are replaced.
     pub deployed_until: Option<Timestamp>,
 }
 
@@ -69,6 +69,29 @@ pub struct SecretChange {
     pub from: Option<SecretIdentifier>,
     /// The secret that comes.
     pub to: Option<SecretIdentifier>,
+}
+
+/// What leaves and what comes, paired by object where the object stays the same.
+pub(super) fn secret_changes(before: &OsProfile, after: &OsProfile) -> Vec<SecretChange> {
+    let leaving: Vec<&SecretIdentifier> =
+        before.urls().filter(|url| !after.urls().any(|have| have == *url)).collect();
+    let mut coming: Vec<&SecretIdentifier> =
+        after.urls().filter(|url| !before.urls().any(|have| have == *url)).collect();
+    let mut changes: Vec<SecretChange> = Vec::new();
+    let mut unpaired = Vec::new();
+    for from in leaving {
+        let pair = coming.iter().position(|to| to.name() == from.name() && to.vault() == from.vault());
+        match pair {
+            Some(place) => {
+                changes
+                    .push(SecretChange { from: Some(from.clone()), to: Some(coming.remove(place).clone()) });
+            }
+            None => unpaired.push(from),
+        }
+    }
+    changes.extend(unpaired.into_iter().map(|from| SecretChange { from: Some(from.clone()), to: None }));
+    changes.extend(coming.into_iter().map(|to| SecretChange { from: None, to: Some(to.clone()) }));
+    changes
 }
 
 /// A ConfigurationSetting in which one thumbprint takes another's place. The rest of its value is never shown.
@@ -149,7 +172,8 @@ impl ServiceState {
     }
 
     /// Where this state and another differ, in words; empty where they are the same. Secrets are compared as sets of
-    /// identifiers and by their unknown members, since the service may return groups in another order.
+    /// identifiers, each with its source vault and its unknown members, since the service may return groups in another
+    /// order.
     pub fn differences(&self, found: &Self) -> Vec<Difference> {
         let mut differences = Vec::new();
         if self.configuration != found.configuration {
@@ -170,6 +194,8 @@ impl ServiceState {
                 surplus: theirs.iter().filter(|url| !ours.contains(url)).cloned().collect(),
             });
         }
+        let members = self.os_profile.members_that_differ(&found.os_profile);
+        differences.extend(members.into_iter().map(Difference::Member));
         members_that_differ("", &self.rest, &found.rest, &mut differences);
         differences
     }
@@ -225,7 +251,8 @@ impl std::fmt::Display for Difference {
 }
 
 fn first_different_line(a: &str, b: &str) -> usize {
-    let same = a.lines().zip(b.lines()).take_while(|(a, b)| a == b).count();
+    // Not `lines`: the ends of lines may be what differs.
+    let same = a.split('\n').zip(b.split('\n')).take_while(|(a, b)| a == b).count();
     same + 1
 }
 

@@ -14,4 +14,4 @@ pub use ending::{Cause, Ending};
 pub use event::{Event, Found, Generation, Initiator, OperationOutcome, Phase};
 pub use limits::Limits;
 pub use next::{Action, give_up, next_action};
-pub use state::{FoldError, Rollout, Stage};
+pub use state::{FoldError, Rollout, Stage, Trace};

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use super::ending::{Cause, Ending};
 use super::event::{Event, OperationOutcome, Phase};
 use super::limits::Limits;
-use super::state::{Rollout, Stage};
+use super::state::{Rollout, Stage, Trace};
 use crate::target::cloud_service::OperationHandle;
 use crate::verify::{Mismatch, judge};
 
@@ -62,16 +62,26 @@ pub fn next_action(rollout: &Rollout, now: Timestamp, limits: &Limits) -> Action
             before_put(rollout, *not_before, *busy_since, now, limits)
         }
         Stage::Ready => Action::Put { phase: rollout.phase },
-        Stage::Refused { at, .. } => Action::Look { not_before: *at },
-        Stage::Unknown { message, since, without_trace, not_before } => {
+        Stage::Refused { at, busy: false, .. } => Action::Look { not_before: *at },
+        Stage::Refused { at, message, busy: true } => {
+            if elapsed(*at, now) > limits.busy {
+                return over(rollout, Cause::Refused { message: message.clone() });
+            }
+            Action::Look { not_before: later(now, limits.poll_interval) }
+        }
+        Stage::Unknown { message, since, trace } => {
             if elapsed(*since, now) > limits.operation {
                 return over(
                     rollout,
                     Cause::TooLong { waited_for: format!("a trace of the update ({message})") },
                 );
             }
-            let wait = if *without_trace == 0 { std::time::Duration::ZERO } else { limits.poll_interval };
-            Action::Look { not_before: later(*not_before, wait) }
+            let not_before = match trace {
+                Trace::Awaited | Trace::Lost => now,
+                Trace::Busy => later(now, limits.poll_interval),
+                Trace::None { last, .. } => later(*last, limits.poll_interval),
+            };
+            Action::Look { not_before }
         }
         Stage::Operating { operation, since, next_domain: Some(from) } => {
             Action::Walk { operation: operation.clone(), since: *since, from: *from }

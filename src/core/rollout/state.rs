@@ -58,6 +58,8 @@ pub enum Stage {
         message: String,
         /// When.
         at: Timestamp,
+        /// Whether looks since found an operation running.
+        busy: bool,
     },
     /// A PUT was sent, and its fate is not known.
     Unknown {
@@ -65,10 +67,8 @@ pub enum Stage {
         message: String,
         /// When.
         since: Timestamp,
-        /// How many looks in a row found no trace of it.
-        without_trace: u32,
-        /// Not to be looked at before this time.
-        not_before: Timestamp,
+        /// What is known of it.
+        trace: Trace,
     },
     /// An operation runs.
     Operating {
@@ -97,6 +97,24 @@ pub enum Stage {
         ending: Ending,
         /// Whether that is written.
         recorded: bool,
+    },
+}
+
+/// What is known of a PUT whose fate is not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trace {
+    /// The answer may still come.
+    Awaited,
+    /// It will not come; nobody has looked since.
+    Lost,
+    /// The last look found an operation that wants something else.
+    Busy,
+    /// The last looks, this many in a row, found what was there before.
+    None {
+        /// How many.
+        looks: u32,
+        /// When the last of them was.
+        last: Timestamp,
     },
 }
 
@@ -175,11 +193,7 @@ impl Rollout {
         Ok(match (stage, event) {
             // The journal is written until the ending is: nothing follows it.
             (Stage::Over { recorded: true, .. }, _) => return Err(order),
-            (stage, Event::Ended { ending }) => {
-                if matches!(ending, Ending::Abandoned { .. }) && self.changed {
-                    return Err(order);
-                }
-                drop(stage);
+            (stage, Event::Ended { ending }) if self.may_end(&stage, ending) => {
                 Stage::Over { ending: ending.clone(), recorded: true }
             }
             (Stage::Opened, Event::Captured { model, started }) => {
@@ -198,44 +212,46 @@ impl Rollout {
                 Stage::Unknown {
                     message: "certroll ended while the update was being sent".to_owned(),
                     since: at,
-                    without_trace: 0,
-                    not_before: at,
+                    trace: Trace::Awaited,
                 }
             }
-            (Stage::Unknown { .. }, Event::PutAccepted { operation, .. }) => {
+            (Stage::Unknown { trace: Trace::Awaited, .. }, Event::PutAccepted { operation, .. }) => {
                 self.operating(operation.clone(), at)
             }
-            (Stage::Unknown { .. }, Event::PutRefused { message }) => {
+            (Stage::Unknown { trace: Trace::Awaited, .. }, Event::PutRefused { message }) => {
                 self.changed = self.phase == Phase::Back || self.puts > 1;
-                Stage::Refused { message: message.clone(), at }
+                Stage::Refused { message: message.clone(), at, busy: false }
             }
-            (Stage::Unknown { .. }, Event::PutDeferred { wait_seconds, .. }) => {
+            (Stage::Unknown { trace: Trace::Awaited, .. }, Event::PutDeferred { wait_seconds, .. }) => {
                 self.puts -= 1;
                 self.deferrals += 1;
                 self.changed = self.phase == Phase::Back || self.puts > 0;
                 let wait = SignedDuration::from_secs(i64::try_from(*wait_seconds).unwrap_or(0));
                 Stage::BeforePut { not_before: at.checked_add(wait).unwrap_or(at), busy_since: None }
             }
-            (Stage::Unknown { since, .. }, Event::PutAmbiguous { message }) => {
-                Stage::Unknown { message: message.clone(), since, without_trace: 0, not_before: at }
+            (Stage::Unknown { since, trace: Trace::Awaited, .. }, Event::PutAmbiguous { message }) => {
+                Stage::Unknown { message: message.clone(), since, trace: Trace::Lost }
             }
-            (Stage::Unknown { message, since, without_trace, .. }, Event::Looked { found }) => {
-                self.looked_after(message, since, without_trace, at, found)
+            (Stage::Unknown { message, since, trace }, Event::Looked { found }) => {
+                self.looked_after(message, since, trace, at, found)
             }
-            (Stage::Refused { message, .. }, Event::Looked { found }) => {
-                self.looked_refused(message, at, found)
+            (Stage::Refused { message, at: refused, .. }, Event::Looked { found }) => {
+                self.looked_refused(message, refused, at, found)
             }
             (
                 Stage::Operating { operation, since, next_domain: Some(next) },
                 Event::WalkStarted { domain },
-            ) if *domain >= next => Stage::Operating { operation, since, next_domain: Some(*domain) },
+            ) if *domain == next => Stage::Operating { operation, since, next_domain: Some(next) },
             (
                 Stage::Operating { operation, since, next_domain: Some(next) },
                 Event::DomainDone { domain, last },
-            ) if *domain >= next => {
-                Stage::Operating { operation, since, next_domain: (!last).then_some(domain + 1) }
+            ) if *domain == next => {
+                Stage::Operating { operation, since, next_domain: (!last).then_some(next.saturating_add(1)) }
             }
-            (Stage::Operating { .. }, Event::OperationEnded { outcome }) => {
+            // The update has succeeded once it was walked to every domain, not before.
+            (Stage::Operating { next_domain, .. }, Event::OperationEnded { outcome })
+                if next_domain.is_none() || *outcome != OperationOutcome::Succeeded =>
+            {
                 Stage::Ended { outcome: outcome.clone(), at }
             }
             (Stage::Ended { outcome: OperationOutcome::Succeeded, .. }, Event::Examined { evidence }) => {
@@ -258,6 +274,21 @@ impl Rollout {
             }
             (_, _) => return Err(order),
         })
+    }
+
+    /// Whether a rollout that stands here may end like this. Once something may have been changed it is not abandoned;
+    /// verified and restored are said of what was examined.
+    fn may_end(&self, stage: &Stage, ending: &Ending) -> bool {
+        if let Stage::Over { ending: decided, .. } = stage {
+            return decided.word() == ending.word();
+        }
+        let examined = matches!(stage, Stage::Examined { .. });
+        match ending {
+            Ending::Verified => examined && self.phase == Phase::Forward,
+            Ending::Restored { .. } => examined && self.phase == Phase::Back,
+            Ending::Stuck { .. } => self.changed,
+            Ending::Abandoned { .. } => !self.changed,
+        }
     }
 
     /// A look right before a PUT.
@@ -289,7 +320,7 @@ impl Rollout {
         &self,
         message: String,
         since: Timestamp,
-        without_trace: u32,
+        trace: Trace,
         at: Timestamp,
         found: &Found,
     ) -> Stage {
@@ -298,9 +329,12 @@ impl Rollout {
                 self.operating(OperationHandle::ProvisioningState, since)
             }
             Found::Unchanged => {
-                let without_trace = without_trace + 1;
-                if without_trace < Limits::LOOKS {
-                    Stage::Unknown { message, since, without_trace, not_before: at }
+                let looks = match trace {
+                    Trace::None { looks, .. } => looks.saturating_add(1),
+                    Trace::Awaited | Trace::Lost | Trace::Busy => 1,
+                };
+                if looks < Limits::LOOKS {
+                    Stage::Unknown { message, since, trace: Trace::None { looks, last: at } }
                 } else if self.puts < Limits::PUTS {
                     Stage::BeforePut { not_before: at, busy_since: None }
                 } else {
@@ -308,7 +342,7 @@ impl Rollout {
                     unrecorded(self.stuck(Cause::NotSent { message }))
                 }
             }
-            Found::Busy { .. } => Stage::Unknown { message, since, without_trace: 0, not_before: at },
+            Found::Busy { .. } => Stage::Unknown { message, since, trace: Trace::Busy },
             Found::Other { differences } => {
                 unrecorded(self.stuck(Cause::ChangedByOthers { differences: differences.clone() }))
             }
@@ -316,14 +350,14 @@ impl Rollout {
     }
 
     /// A look after the service refused the PUT.
-    fn looked_refused(&mut self, message: String, at: Timestamp, found: &Found) -> Stage {
+    fn looked_refused(&mut self, message: String, refused: Timestamp, at: Timestamp, found: &Found) -> Stage {
         match found {
             // It took effect all the same.
             Found::Wanted | Found::WantedFailed | Found::WantedBusy => {
                 self.changed = true;
                 self.operating(OperationHandle::ProvisioningState, at)
             }
-            Found::Busy { .. } => Stage::Refused { message, at },
+            Found::Busy { .. } => Stage::Refused { message, at: refused, busy: true },
             Found::Unchanged | Found::Other { .. } if self.phase == Phase::Forward && !self.changed => {
                 unrecorded(Ending::Abandoned { cause: Cause::Refused { message } })
             }
@@ -424,6 +458,7 @@ impl Rollout {
         Some(Expected {
             state: self.wanted()?,
             started: &captured.started,
+            probes: &self.update.probes,
             generation: match self.phase {
                 Phase::Forward => Generation::After,
                 Phase::Back => Generation::Before,
@@ -466,6 +501,9 @@ impl Rollout {
             (
                 Stage::BeforePut { busy_since: Some(_), .. },
                 Event::Looked { found: Found::Busy { .. } | Found::WantedBusy }
+            ) | (
+                Stage::Refused { busy: true, .. } | Stage::Unknown { trace: Trace::Busy, .. },
+                Event::Looked { found: Found::Busy { .. } }
             )
         )
     }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::Thumbprint;
 use crate::plan::{Difference, PlannedProbe, ServiceState};
 use crate::ports::Presentation;
-use crate::target::cloud_service::RoleInstance;
+use crate::target::cloud_service::{InstanceState, RoleInstance};
 
 /// What was seen after a change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -34,6 +34,8 @@ pub struct Expected<'a> {
     pub state: &'a ServiceState,
     /// The instances that were started before the change, by name.
     pub started: &'a [String],
+    /// The endpoints that must have been looked at.
+    pub probes: &'a [PlannedProbe],
     /// Which leaves the endpoints must present.
     pub generation: Generation,
     /// Whether a probe that fails counts.
@@ -138,8 +140,16 @@ pub fn judge(expected: &Expected<'_>, evidence: Evidence) -> Result<VerifiedUpda
     let mut mismatches: Vec<Mismatch> =
         expected.state.differences(&evidence.state).into_iter().map(Mismatch::Model).collect();
     mismatches.extend(instances(expected.started, &evidence.instances));
-    let probes: Vec<Mismatch> =
-        evidence.probes.iter().flat_map(|probe| endpoint(probe, expected.generation)).collect();
+    let probes: Vec<Mismatch> = expected
+        .probes
+        .iter()
+        .flat_map(|planned| {
+            let mut seen = evidence.probes.iter().filter(|seen| seen.probe.endpoint == planned.endpoint);
+            let presented = seen.next().map(|seen| seen.presented.clone()).unwrap_or_default();
+            // The leaves that count are those of the plan, whatever the evidence says that it was to show.
+            endpoint(&ProbeEvidence { probe: planned.clone(), presented }, expected.generation)
+        })
+        .collect();
     let doubts = if expected.probe_binding {
         mismatches.extend(probes);
         Vec::new()
@@ -156,9 +166,7 @@ pub fn instances(started: &[String], now: &[RoleInstance]) -> Vec<Mismatch> {
         .filter_map(|name| {
             let found = now.iter().find(|instance| instance.name.eq_ignore_ascii_case(name));
             match found {
-                Some(instance) if instance.state == crate::target::cloud_service::InstanceState::Started => {
-                    None
-                }
+                Some(instance) if instance.state == InstanceState::Started => None,
                 Some(instance) => {
                     Some(Mismatch::Instance { name: name.clone(), state: instance.state.to_string() })
                 }

@@ -7,8 +7,13 @@ mod lifetime;
 mod service;
 mod strength;
 
+#[cfg(test)]
+mod tests;
+
 pub use chain::chain;
 pub use service::{extension, kept, placement};
+
+use std::borrow::Cow;
 
 use jiff::Timestamp;
 
@@ -23,14 +28,20 @@ pub struct Candidate<'a> {
     pub subject: String,
     /// The vault object that the new one comes from.
     pub source: String,
-    /// The old certificate, where it could be read.
-    pub old: Option<&'a Certificate>,
+    /// What it replaces, where that could be read.
+    pub old: Option<&'a VaultContent>,
     /// The new one.
     pub new: &'a VaultContent,
     /// What the vault says of the new version.
     pub facts: &'a VersionFacts,
     /// The time.
     pub now: Timestamp,
+}
+
+impl<'a> Candidate<'a> {
+    fn old_leaf(&self) -> Option<&'a Certificate> {
+        self.old.map(|old| &old.leaf)
+    }
 }
 
 /// What the guards said: a guard that is relaxed warns.
@@ -47,7 +58,7 @@ pub(crate) struct Objection {
     pub(crate) expected: String,
     pub(crate) found: String,
     /// What to do about it, besides relaxing the guard.
-    pub(crate) way_out: &'static str,
+    pub(crate) way_out: Cow<'static, str>,
 }
 
 impl Findings {

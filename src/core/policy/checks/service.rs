@@ -5,7 +5,7 @@ use crate::id::{CloudServiceId, SecretIdentifier, SourceVaultId};
 use crate::plan::Unreadable;
 use crate::policy::Guard;
 use crate::ports::VaultResource;
-use crate::target::cloud_service::CloudServiceModel;
+use crate::target::cloud_service::{CloudServiceModel, normalised_location};
 
 /// The vault is in the service's subscription and region and enabled for deployment. What may not be read is not
 /// judged: the service itself refuses such a vault.
@@ -24,17 +24,18 @@ pub fn placement(
         let objection = Objection {
             expected: format!("a vault in subscription `{}`, where the service is", service.subscription()),
             found: format!("subscription `{}`", vault.subscription()),
-            way_out: "keep the certificates in a vault of the service's subscription",
+            way_out: "keep the certificates in a vault of the service's subscription".into(),
         };
         findings.add(Guard::Placement, &subject, objection, policy);
     }
     match seen {
         Some(Ok(resource)) => {
-            if let Some(location) = location.filter(|location| *location != resource.location) {
+            let region = normalised_location(&resource.location);
+            if let Some(location) = location.filter(|location| normalised_location(location) != region) {
                 let objection = Objection {
                     expected: format!("a vault in region `{location}`, where the service is"),
                     found: format!("region `{}`", resource.location),
-                    way_out: "keep the certificates in a vault of the service's region",
+                    way_out: "keep the certificates in a vault of the service's region".into(),
                 };
                 findings.add(Guard::Placement, &subject, objection, policy);
             }
@@ -42,10 +43,22 @@ pub fn placement(
                 let objection = Objection {
                     expected: "a vault that is enabled for deployment".to_owned(),
                     found: "`enabledForDeployment` is off".to_owned(),
-                    way_out: "run `az keyvault update --name <vault> --enabled-for-deployment true`",
+                    way_out: format!(
+                        "run `az keyvault update --name {} --enabled-for-deployment true`",
+                        vault.vault()
+                    )
+                    .into(),
                 };
                 findings.add(Guard::Placement, &subject, objection, policy);
             }
+        }
+        Some(Err(unreadable)) if unreadable.gone => {
+            let objection = Objection {
+                expected: format!("that `{vault}` exists"),
+                found: unreadable.to_string(),
+                way_out: "correct `source_vault` in `[[service.certificate]]`, or recover the vault".into(),
+            };
+            findings.add(Guard::Placement, &subject, objection, policy);
         }
         Some(Err(unreadable)) => findings.warn(format!(
             "{subject}: region and `enabledForDeployment` were not checked, since the vault's resource cannot be read \
@@ -76,7 +89,7 @@ pub fn extension(model: &CloudServiceModel, policy: &GuardPolicy, findings: &mut
         let objection = Objection {
             expected: "a service whose certificates nobody else rotates".to_owned(),
             found: "the extension `KeyVaultForPaaS`".to_owned(),
-            way_out: "take this service out of the configuration, or the extension off the service",
+            way_out: "take this service out of the configuration, or the extension off the service".into(),
         };
         findings.add(Guard::Extension, "the service", objection, policy);
     }

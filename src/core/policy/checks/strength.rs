@@ -11,10 +11,10 @@ pub(super) fn strength(candidate: &Candidate<'_>) -> Option<Objection> {
         return Some(Objection {
             expected: "a signature with SHA-256 or better".to_owned(),
             found: format!("a signature with {}", new.signature()),
-            way_out: "have the certificate issued again",
+            way_out: "have the certificate issued again".into(),
         });
     }
-    let old = candidate.old?;
+    let old = candidate.old_leaf()?;
     let bits = |certificate: &Certificate| certificate.key().strength_bits();
     (bits(new) < bits(old)).then(|| Objection {
         expected: format!(
@@ -23,6 +23,6 @@ pub(super) fn strength(candidate: &Candidate<'_>) -> Option<Objection> {
             bits(old)
         ),
         found: format!("{} ({} bits of security)", new.key(), bits(new)),
-        way_out: "have the certificate issued for a stronger key",
+        way_out: "have the certificate issued for a stronger key".into(),
     })
 }

@@ -6,6 +6,7 @@ mod operation;
 mod os_profile;
 
 pub use instances::{InstanceState, RoleInstance};
+pub(crate) use model::normalised_location;
 pub use model::{CloudServiceModel, ModelError, ProvisioningState, PutBody, UpgradeMode};
 pub use operation::{OperationFailure, OperationHandle, OperationStatus};
 pub use os_profile::{OsProfile, SecretGroup, VaultCertificate};

@@ -93,7 +93,7 @@ impl ModelError {
 }
 
 /// The JSON type of a value, with its article.
-pub(super) fn describe(value: &Value) -> &'static str {
+fn describe(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "a boolean",

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::model::{ModelError, describe};
+use super::model::ModelError;
 use crate::id::{SecretIdentifier, SourceVaultId};
 
 /// `properties.osProfile`, with every member that is not known kept as it came.
@@ -155,11 +155,47 @@ impl OsProfile {
                         .filter(|entry| !known.certificates.iter().any(|have| have.url == entry.url))
                         .collect();
                     known.certificates.extend(fresh);
+                    add_missing(&mut known.source_vault_rest, group.source_vault_rest);
+                    add_missing(&mut known.rest, group.rest);
                 }
                 None => profile.groups.push(group),
             }
         }
         Ok(profile)
+    }
+
+    /// The members besides `certificateUrl` in which this profile and another differ, by their paths: the source vault
+    /// and the unknown members of the secrets that both have, and the unknown members around them.
+    pub fn members_that_differ(&self, other: &Self) -> Vec<String> {
+        let mut paths = Vec::new();
+        differing("osProfile", &self.rest, &other.rest, &mut paths);
+        for group in &self.groups {
+            let path = format!("osProfile.secrets of vault {}", group.source_vault.vault());
+            if let Some(twin) = other.groups.iter().find(|twin| twin.source_vault == group.source_vault) {
+                differing(&path, &group.rest, &twin.rest, &mut paths);
+                differing(
+                    &format!("{path}.sourceVault"),
+                    &group.source_vault_rest,
+                    &twin.source_vault_rest,
+                    &mut paths,
+                );
+            }
+            for entry in &group.certificates {
+                let Some((other_group, twin)) = other.entry(&entry.url) else { continue };
+                let path = format!("osProfile.secrets, {}", entry.url);
+                if other_group.source_vault != group.source_vault {
+                    paths.push(format!("{path}.sourceVault"));
+                }
+                differing(&path, &entry.rest, &twin.rest, &mut paths);
+            }
+        }
+        paths
+    }
+
+    fn entry(&self, url: &SecretIdentifier) -> Option<(&SecretGroup, &VaultCertificate)> {
+        self.groups.iter().find_map(|group| {
+            group.certificates.iter().find(|entry| &entry.url == url).map(|entry| (group, entry))
+        })
     }
 
     /// The profile as it is sent.
@@ -192,6 +228,29 @@ impl OsProfile {
         members.insert("secrets".to_owned(), Value::Array(groups));
         members.extend(self.rest.clone());
         Value::Object(members)
+    }
+}
+
+/// Where the members of two objects differ. Missing, `null`, `false` and `"false"` are one: a service that fills in
+/// what it assumes has changed nothing, and Microsoft's own example writes a boolean as text.
+fn differing(path: &str, ours: &Map<String, Value>, theirs: &Map<String, Value>, paths: &mut Vec<String>) {
+    let plain = |value: Option<&Value>| match value {
+        None | Some(Value::Null | Value::Bool(false)) => Value::Null,
+        Some(Value::Bool(true)) => "true".into(),
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("false") => Value::Null,
+        Some(Value::String(text)) if text.eq_ignore_ascii_case("true") => "true".into(),
+        Some(other) => other.clone(),
+    };
+    let keys = ours.keys().chain(theirs.keys().filter(|key| !ours.contains_key(*key)));
+    paths.extend(
+        keys.filter(|key| plain(ours.get(*key)) != plain(theirs.get(*key)))
+            .map(|key| format!("{path}.{key}")),
+    );
+}
+
+fn add_missing(members: &mut Map<String, Value>, more: Map<String, Value>) {
+    for (key, value) in more {
+        members.entry(key).or_insert(value);
     }
 }
 
@@ -252,7 +311,6 @@ impl TryFrom<Value> for OsProfile {
     type Error = ModelError;
 
     fn try_from(value: Value) -> Result<Self, Self::Error> {
-        let _ = describe(&value);
         Self::read(Some(&value))
     }
 }

@@ -1,0 +1,11 @@
+//! Planning, told as stories. `world` builds services and vaults and answers what planning asks for.
+
+mod answers;
+mod following;
+mod mapping;
+mod properties;
+mod saved;
+mod settings;
+mod timing;
+mod unreadable;
+pub(crate) mod world;
