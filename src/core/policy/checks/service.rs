@@ -78,7 +78,7 @@ pub fn kept(
     let objection = Objection {
         expected: "a version that is enabled, since the service may fetch it at any update".to_owned(),
         found: unreadable.reason.clone(),
-        way_out: "recover or enable it, or take it out of `osProfile.secrets`",
+        way_out: "recover or enable it, or take it out of `osProfile.secrets`".into(),
     };
     findings.add(Guard::Enabled, &format!("secret `{secret}`, which stays"), objection, policy);
 }
