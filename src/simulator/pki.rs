@@ -365,7 +365,8 @@ mod tests {
         assert_eq!(names.value.general_names.len(), 2);
         assert_eq!(certificate.validity().not_before.timestamp(), NOW.as_second());
         assert_eq!(certificate.validity().not_after.timestamp(), end.as_second());
-        assert!(certificate.extended_key_usage().unwrap().is_none());
+        let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth);
         assert!(issued.chain.is_empty());
         assert_ne!(request.self_signed().thumbprint(), issued.thumbprint());
     }
