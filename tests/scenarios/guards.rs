@@ -29,7 +29,7 @@ fn wrong_renewals() -> Vec<Wrong> {
     vec![
         Wrong {
             guard: "names",
-            expected: "`shop.contoso.com` among them",
+            expected: "that it serves `shop.contoso.com` too",
             found: "`other.contoso.com`",
             renew: |shop, cloud| shop.renew_leaf_with_a_name_lost(cloud),
         },
@@ -143,7 +143,7 @@ async fn a_leaf_without_its_key_is_refused() {
     shop.stored_leaf = json_secret(&mut cloud, shop::VAULT, "shop-json", &renewed, Data::CertificateOnly);
     let azure = Azure::shop(cloud).await;
     let violations = blocked(&azure).await;
-    assert_refused(&violations, "key", "the private key of the certificate", "no key that matches it");
+    assert_refused(&violations, "key", "the private key of the certificate", "no private key that matches it");
     assert_eq!(azure.puts(), 0);
 }
 
