@@ -45,7 +45,7 @@ fn wrong_renewals() -> Vec<Wrong> {
         Wrong {
             guard: "validity",
             expected: "of life left",
-            found: "validity ends at",
+            found: "validity until",
             renew: |shop, cloud| {
                 let now = cloud.now();
                 let request = request(cloud).valid(now - DAY * 90, now - DAY);
@@ -65,7 +65,7 @@ fn wrong_renewals() -> Vec<Wrong> {
         Wrong {
             guard: "age",
             expected: "as the deployed one has",
-            found: "validity ends at",
+            found: "validity until",
             renew: |shop, cloud| {
                 let now = cloud.now();
                 let request = request(cloud).valid(now - DAY, now + DAY * 3);
