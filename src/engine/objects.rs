@@ -100,21 +100,21 @@ async fn of_object(
             return Err(unreadable.clone());
         }
     }
-    if let Some(known) = &known {
-        if let Some(listing) = listings.get(&known.object.kind) {
-            match (listing.get(&key.name), &known.current) {
-                (Some(listed), Some(current)) if listed.enabled && unchanged(listed, current) => {
-                    return Ok(known.object.clone());
-                }
-                (Some(_), _) => {}
-                (None, _) => {
-                    world.forget_object(key);
-                    return Err(Unreadable {
-                        reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
-                        hint: Some("recover it if it was deleted by mistake".to_owned()),
-                        gone: true,
-                    });
-                }
+    if let Some(known) = &known
+        && let Some(listing) = listings.get(&known.object.kind)
+    {
+        match (listing.get(&key.name), &known.current) {
+            (Some(listed), Some(current)) if listed.enabled && unchanged(listed, current) => {
+                return Ok(known.object.clone());
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                world.forget_object(key);
+                return Err(Unreadable {
+                    reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
+                    hint: Some("recover it if it was deleted by mistake".to_owned()),
+                    gone: true,
+                });
             }
         }
     }

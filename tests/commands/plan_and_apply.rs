@@ -123,7 +123,7 @@ async fn a_saved_plan_is_applied_as_it_is_and_refused_once_the_service_has_chang
     assert_eq!(live.run(&["plan", "--out", "monday.plan"]).code, 2);
     live.simulator.with(|cloud| {
         let now = cloud.now();
-        cloud.service_mut(shop::SERVICE).unwrap().scale("Web", 3, now);
+        cloud.service_mut(shop::SERVICE).unwrap().scale("Web", 3, now).unwrap();
     });
     let refused = live.run(&["apply", "--yes", "monday.plan"]);
     assert_eq!((refused.code, live.puts()), (75, 1), "{}", refused.shown());

@@ -380,7 +380,34 @@ identifier!(VersionId, |it| &it.0);
 identifier!(VaultObject);
 identifier!(ObjectName, |it| it.0.to_ascii_lowercase(), |it| &it.0);
 identifier!(SourceVaultId, |it| it.text.trim_end_matches('/').to_ascii_lowercase(), |it| &it.text);
-identifier!(SecretIdentifier, |it| format!("{:?}", it.key()).to_ascii_lowercase(), |it| &it.text);
+identifier!(SecretIdentifier, |it| &it.text);
+
+// Compared part by part, without building a text: large services compare many of these.
+impl PartialEq for SecretIdentifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for SecretIdentifier {}
+
+impl PartialOrd for SecretIdentifier {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SecretIdentifier {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for SecretIdentifier {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
 
 impl Serialize for SourceVaultId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

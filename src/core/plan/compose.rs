@@ -269,6 +269,13 @@ fn guards(
         let then = certificates_of(configuration, &role.name, profile);
         checks::chain(&role.name, &before, &then, policy, findings);
     }
+    for url in profile.urls() {
+        if let Some(Err(unreadable)) = service.observation.contents.get(url)
+            && unreadable.gone
+        {
+            checks::kept(url, unreadable, policy, findings);
+        }
+    }
     for group in profile.groups() {
         let seen = service.observation.vaults.get(group.source_vault());
         checks::placement(
@@ -374,7 +381,7 @@ fn certificate_changes(
             Some(CertificateChange {
                 role: entry.role.clone(),
                 name: entry.name.clone(),
-                line: entry.place.line as usize,
+                line: entry.place.line,
                 from: entry.thumbprint.known(),
                 to: change.content.thumbprint(),
                 secret: change.newest.secret.clone(),

@@ -43,12 +43,16 @@ pub(super) fn resolve(
 ) -> Result<Carried, Vec<Violation>> {
     let mut carried = Carried::default();
     let mut unread: Vec<(SecretIdentifier, String)> = Vec::new();
+    let mut hint = None;
     for url in profile.urls() {
         match observation.contents.get(url) {
             Some(Ok(content)) => {
                 carried.by_url.insert(url.clone(), content.thumbprint());
             }
-            Some(Err(unreadable)) => unread.push((url.clone(), unreadable.reason.clone())),
+            Some(Err(unreadable)) => {
+                unread.push((url.clone(), unreadable.reason.clone()));
+                hint = hint.or(unreadable.hint.as_deref());
+            }
             None => unread.push((url.clone(), "it was not looked at".to_owned())),
         }
     }
@@ -81,7 +85,7 @@ pub(super) fn resolve(
         .iter()
         .flat_map(entries_of)
         .filter(|entry| mapping_of(policy, entry).is_none())
-        .map(|entry| unresolved(entry, &unread))
+        .map(|entry| unresolved(entry, &unread, hint))
         .collect();
     if violations.is_empty() {
         violations.push(uneven(open.len(), &unread));
@@ -94,14 +98,19 @@ fn listed(unread: &[(SecretIdentifier, String)]) -> String {
 }
 
 /// A certificate of the cscfg of which nobody knows which secret carries it.
-fn unresolved(entry: &CertificateEntry, unread: &[(SecretIdentifier, String)]) -> Violation {
+fn unresolved(
+    entry: &CertificateEntry,
+    unread: &[(SecretIdentifier, String)],
+    hint: Option<&str>,
+) -> Violation {
+    let readable = hint.map_or_else(String::new, |hint| format!("{hint}; or "));
     Violation {
         guard: "plan".to_owned(),
         subject: entry_subject(entry),
         expected: format!("one secret of the service that carries {}", entry.written.trim()),
         found: format!("{} references that cannot be read: {}", unread.len(), listed(unread)),
         hint: format!(
-            "name its source with `[[service.certificate]]`, `name = \"{}\"`, `role = \"{}\"`, \
+            "{readable}name its source with `[[service.certificate]]`, `name = \"{}\"`, `role = \"{}\"`, \
              `source = \"<vault>/certificates/<name>\"`",
             entry.name, entry.role
         ),

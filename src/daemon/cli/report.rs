@@ -186,10 +186,14 @@ fn details(service: &ServiceReport, now: Timestamp, terminal: &Terminal) -> Stri
             shown.push_str(&update_text(update, now, terminal));
         }
         Status::Blocked { violations } => {
-            violations.iter().for_each(|violation| refusal(violation, terminal, &mut shown))
+            for violation in violations {
+                refusal(violation, terminal, &mut shown);
+            }
         }
         Status::Unreadable { reasons } => {
-            reasons.iter().for_each(|reason| unreadable(reason, terminal, &mut shown))
+            for reason in reasons {
+                unreadable(reason, terminal, &mut shown);
+            }
         }
     }
     for note in &service.notes {

@@ -8,7 +8,7 @@ mod service;
 mod strength;
 
 pub use chain::chain;
-pub use service::{extension, placement};
+pub use service::{extension, kept, placement};
 
 use jiff::Timestamp;
 
