@@ -94,10 +94,9 @@ fn main() -> ExitCode {
 async fn run(cli: &Cli, terminal: Terminal) -> Result<ExitCode> {
     // A reader that went away is no reason to end before everything is checked.
     let narrator = Narrator::new(terminal, Arc::new(|text| drop(output::write_data(text))));
-    if let Some(file) = &cli.ledger
-        && file.is_dir()
-    {
-        bail!("`{}` is a directory; `--ledger` takes a file", file.display());
+    if let Some(file) = &cli.ledger {
+        // Whoever named a place that cannot be written to learns it before the story, not after.
+        directory::write_private(file, b"")?;
     }
     let directory = match &cli.keep {
         Some(path) => Directory::kept(path)?,

@@ -2,7 +2,6 @@
 
 use anyhow::{Context, Result};
 use certroll::cli::apply::endings_text;
-use certroll::cli::elapsed::left_until;
 use certroll::cli::report;
 use certroll::cli::table::Table;
 use certroll::cli::watch::Watch;
@@ -11,7 +10,6 @@ use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
 use certroll_simulator::scenario::shop;
 use certroll_simulator::vault::Kind;
-use jiff::Timestamp;
 
 use crate::handshake::{self, Seen};
 use crate::narrate::Narrator;
@@ -306,11 +304,7 @@ impl Teller<'_> {
             ));
             let mut table = Table::new(["THUMBPRINT", "SUBJECT", "UNTIL"]).never_cut("THUMBPRINT");
             for one in &chain {
-                let until = format!(
-                    "{} ({})",
-                    one.not_after.strftime("%F"),
-                    left_until(one.not_after, Timestamp::now())
-                );
+                let until = one.not_after.strftime("%F").to_string();
                 table.row([one.thumbprint.clone(), one.subject.clone(), until]);
             }
             self.narrator.verbatim(&format!("\n{}", table.render(self.narrator.terminal())));

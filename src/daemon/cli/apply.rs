@@ -216,8 +216,9 @@ async fn interrupts(asked: watch::Sender<bool>) {
 
 /// What became of each update, for people.
 pub fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
-    // The reasons are what a person needs here.
-    let mut table = Table::new(["SERVICE", "ENDING", "WHY"]).never_cut("WHY");
+    // Nothing is cut: the reasons are what a person needs here.
+    let mut table =
+        Table::new(["SERVICE", "ENDING", "WHY"]).never_cut("SERVICE").never_cut("ENDING").never_cut("WHY");
     for (service, carried) in carried {
         let (ending, why) = ending(carried);
         table.row([printable(service.name()), ending.to_owned(), printable(&why)]);
@@ -262,14 +263,14 @@ fn ending(carried: &Carried) -> (&'static str, String) {
 fn left(rollout: &Rollout) -> String {
     let stage = rollout.stage().word();
     if !rollout.may_have_changed() {
-        return format!("it was {stage}: nothing was changed");
+        return format!("the rollout was {stage}: nothing was changed");
     }
     let sent = match rollout.phase() {
         Phase::Forward => "the update was sent",
         Phase::Back => "the old state was sent",
     };
     format!(
-        "{sent}, and it was {stage}: Azure goes on by itself, and nobody verifies it. Look with `certroll plan` once the \
+        "{sent}, and the rollout was {stage}: Azure goes on by itself, and nobody verifies it. Look with `certroll plan` once the \
          service is idle"
     )
 }

@@ -66,7 +66,7 @@ pub async fn run(arguments: &PlanArguments, context: &Context) -> Result<Exit, F
         output::write_data(&report::text(&report, &context.stdout))?;
         if let Some(path) = &arguments.out {
             output::write_message(&format!(
-                "saved {} changes to `{}`; `certroll apply {}` carries them out. The file holds the service \
+                "services to change: {}; saved to `{}`. `certroll apply {}` carries it out. The file holds the service \
                  configuration: keep it to yourself\n",
                 report.planned().count(),
                 path.display(),

@@ -135,18 +135,15 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
         Status::Current => "it has the newest versions".to_owned(),
         Status::Planned { update } => {
             let until = update.deployed_until.map_or(String::new(), |until| {
-                format!(
-                    "; the deployed ones last until {} ({})",
-                    until.strftime("%F"),
-                    left_until(until, now)
-                )
+                format!("deployed until {} ({}); ", until.strftime("%F"), left_until(until, now))
             });
             let mode = match service.mode {
                 Mode::Auto => "",
-                Mode::Approve => "; a person must approve it",
-                Mode::Observe => "; it is only observed",
+                Mode::Approve => "a person must approve it; ",
+                Mode::Observe => "it is only observed; ",
             };
-            format!("{}{until}{mode}", what(update))
+            // A narrow terminal cuts the end: what matters most stands first.
+            format!("{until}{mode}renewed: {}", what(update))
         }
         Status::Waiting { until, reason, .. } => {
             format!("until {}: {reason}", until.strftime("%F %H:%M:%SZ"))

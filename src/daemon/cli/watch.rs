@@ -57,7 +57,7 @@ impl RolloutObserver for Watch {
         if let Event::Opened { update, .. } = &record.event {
             let bar = self.bars.add(ProgressBar::new_spinner());
             bar.set_style(
-                ProgressStyle::with_template("{spinner} {msg}")
+                ProgressStyle::with_template("{spinner} {elapsed:>5}  {wide_msg}")
                     .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar.enable_steady_tick(Duration::from_millis(120));
@@ -104,18 +104,18 @@ fn said(event: &Event, phase: Phase) -> String {
     match event {
         Event::Opened { update, .. } => {
             format!(
-                "begins to change {} certificates of the cscfg and {} secrets",
-                update.certificates.len(),
-                update.secrets.len()
+                "begins to change {} of the cscfg and {}",
+                counted(update.certificates.len(), "certificate"),
+                counted(update.secrets.len(), "secret")
             )
         }
         Event::Captured { started, .. } => {
-            format!("keeps the present state to return to; {} instances are started", started.len())
+            format!("keeps the present state to return to; started: {}", counted(started.len(), "instance"))
         }
         Event::Looked { found } => match found {
             Found::Unchanged => match phase {
-                Phase::Forward => "the service is still as it was planned for".to_owned(),
-                Phase::Back => "the service is still as it was updated".to_owned(),
+                Phase::Forward => "the service is still what the plan expects".to_owned(),
+                Phase::Back => "the service is still what the update made it".to_owned(),
             },
             Found::Wanted => "the service has the wanted state".to_owned(),
             Found::WantedFailed => {
@@ -144,11 +144,11 @@ fn said(event: &Event, phase: Phase) -> String {
         },
         Event::Examined { evidence } => {
             let connections: usize = evidence.probes.iter().map(|probe| probe.presented.len()).sum();
-            let instances = evidence.instances.len();
+            let instances = counted(evidence.instances.len(), "instance");
             if connections == 0 {
-                format!("looked at {instances} instances; no endpoint is probed")
+                format!("looked at {instances}; no endpoint is probed")
             } else {
-                format!("looked at {instances} instances and made {connections} TLS connections")
+                format!("looked at {instances} and made {}", counted(connections, "TLS connection"))
             }
         }
         Event::TurnedBack { cause } => format!("turns back: {cause}"),
@@ -159,6 +159,11 @@ fn said(event: &Event, phase: Phase) -> String {
             Ending::Stuck { cause } | Ending::Abandoned { cause } => format!("{}: {cause}", ending.word()),
         },
     }
+}
+
+/// A number of things.
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// The word that matters most, with colour where there is any.
