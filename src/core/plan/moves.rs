@@ -10,6 +10,7 @@ use super::service::{Halt, Service, each_once, violation};
 use crate::cscfg::CertificateEntry;
 use crate::id::{SecretIdentifier, SourceVaultId, Thumbprint};
 use crate::policy::{CertificateMapping, Follow};
+use crate::target::cloud_service::SecretGroup;
 
 /// One replacement.
 pub(super) struct Move<'a> {
@@ -219,7 +220,7 @@ fn vault_of(
         .profile
         .groups()
         .iter()
-        .map(|group| group.source_vault())
+        .map(SecretGroup::source_vault)
         .find(|vault| vault.vault() == secret.vault())
         .or_else(|| mapping?.source_vault.as_ref().filter(|vault| vault.vault() == secret.vault()))
         .cloned()

@@ -9,7 +9,7 @@ use super::resolve::content;
 use crate::cscfg::ServiceConfiguration;
 use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, SourceVaultId};
 use crate::policy::{Guard, ServicePolicy};
-use crate::target::cloud_service::OsProfile;
+use crate::target::cloud_service::{OsProfile, SecretGroup};
 
 /// One thing to look at.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,17 +50,11 @@ pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need
         }
     }
     let mut wanted = contents(policy, &configuration, &followed, observation, &profile);
-    for group in profile.groups() {
-        if policy.guards.holds(Guard::Placement) && !observation.vaults.contains_key(group.source_vault()) {
-            wanted.insert(Need::Vault(group.source_vault().clone()));
-        }
-    }
-    for mapping in &policy.certificates {
-        if let Some(vault) = &mapping.source_vault {
-            if policy.guards.holds(Guard::Placement) && !observation.vaults.contains_key(vault) {
-                wanted.insert(Need::Vault(vault.clone()));
-            }
-        }
+    if policy.guards.holds(Guard::Placement) {
+        let groups = profile.groups().iter().map(SecretGroup::source_vault);
+        let mapped = policy.certificates.iter().filter_map(|mapping| mapping.source_vault.as_ref());
+        let unseen = groups.chain(mapped).filter(|vault| !observation.vaults.contains_key(vault));
+        wanted.extend(unseen.map(|vault| Need::Vault(vault.clone())));
     }
     if !observation.instances.contains_key(&policy.service) {
         wanted.insert(Need::Instances(policy.service.clone()));

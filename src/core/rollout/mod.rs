@@ -10,6 +10,9 @@ mod limits;
 mod next;
 mod state;
 
+#[cfg(test)]
+mod tests;
+
 pub use ending::{Cause, Ending};
 pub use event::{Event, Found, Generation, Initiator, OperationOutcome, Phase};
 pub use limits::Limits;

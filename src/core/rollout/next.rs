@@ -141,15 +141,12 @@ fn judged(rollout: &Rollout, evidence: &crate::verify::Evidence) -> Action {
     let Some(expected) = rollout.expected() else {
         return over(rollout, Cause::NotReadable { message: "nothing was captured".to_owned() });
     };
-    let mismatches = match judge(&expected, evidence.clone()) {
-        Ok(_) => {
-            let ending = match &rollout.turned_back {
-                None => Ending::Verified,
-                Some(cause) => Ending::Restored { cause: cause.clone() },
-            };
-            return Action::Record(Event::Ended { ending });
-        }
-        Err(mismatches) => mismatches,
+    let Err(mismatches) = judge(&expected, evidence.clone()) else {
+        let ending = match &rollout.turned_back {
+            None => Ending::Verified,
+            Some(cause) => Ending::Restored { cause: cause.clone() },
+        };
+        return Action::Record(Event::Ended { ending });
     };
     // Somebody else wrote after us. Putting the old state back would undo what they did.
     let foreign: Vec<String> = mismatches

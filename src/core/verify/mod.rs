@@ -1,5 +1,8 @@
 //! Judging whether a change took effect: against what is wanted, from evidence alone.
 
+#[cfg(test)]
+mod tests;
+
 use serde::{Deserialize, Serialize};
 
 use crate::id::Thumbprint;

@@ -36,10 +36,10 @@ fn another_format_or_shape_is_refused() {
 fn leaves(value: &Value, path: &str, all: &mut Vec<String>) {
     match value {
         Value::Object(members) => members.iter().for_each(|(key, value)| {
-            leaves(value, &format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), all)
+            leaves(value, &format!("{path}/{}", key.replace('~', "~0").replace('/', "~1")), all);
         }),
         Value::Array(items) => {
-            items.iter().enumerate().for_each(|(n, value)| leaves(value, &format!("{path}/{n}"), all))
+            items.iter().enumerate().for_each(|(n, value)| leaves(value, &format!("{path}/{n}"), all));
         }
         Value::Null => {}
         _ => all.push(path.to_owned()),

@@ -5,6 +5,9 @@ mod model;
 mod operation;
 mod os_profile;
 
+#[cfg(test)]
+mod tests;
+
 pub use instances::{InstanceState, RoleInstance};
 pub(crate) use model::normalised_location;
 pub use model::{CloudServiceModel, ModelError, ProvisioningState, PutBody, UpgradeMode};
