@@ -1,5 +1,4 @@
 //! One test binary.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 // A test that fails may panic anywhere, and what it prints is shown when it does.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 

@@ -118,8 +118,7 @@ impl Teller<'_> {
             "Now all three are renewed: a new root, a new intermediate and a new leaf are put into the vault. certroll \
              finds them, shows what it is going to change, and makes the change with a single request (one PUT). Then \
              it waits until Azure has restarted the instances, and connects to the shop as a customer would. The times \
-             before its lines count from the start of the change. (The warning at the end of the plan is right: the \
-             role `Worker` has never had an intermediate. It serves no customers, so nobody minds.)",
+             before its lines count from the start of the change.",
         );
         let report = self.plan_to_apply().await;
         let changes = report.planned().next().map(|update| (update.certificates.len(), update.secrets.len()));

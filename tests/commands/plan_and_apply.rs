@@ -7,7 +7,7 @@ use certroll_simulator::scenario::shop;
 use jiff::Timestamp;
 
 use super::snapshot;
-use crate::support::live::{Live, steady};
+use crate::support::live::{Live, shop_with_a_secret_setting, steady};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_reads_well_and_changes_nothing() {
@@ -170,4 +170,22 @@ async fn an_azure_that_cannot_be_reached_is_said() {
     let ran = live.run(&["plan"]);
     assert_eq!(ran.code, 69, "{}", ran.shown());
     snapshot!("plan_firewall", steady(&ran.shown()));
+}
+
+/// Every run of these tests is searched for tokens and secrets; this one says the most.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_most_verbose_commands_show_no_secret() {
+    let (mut cloud, mut shop) = shop_with_a_secret_setting();
+    shop.renew(&mut cloud);
+    cloud.fault(Fault::next(
+        Call::PutCloudService,
+        Effect::OldCertificatePresented(Which::Named(vec!["Web_IN_1".to_owned()])),
+    ));
+    let live = Live::start(cloud, "").await;
+    for arguments in [&["plan", "-vv"][..], &["plan", "-vv", "--json"], &["apply", "-vv", "--yes"]] {
+        let ran = live.run(arguments);
+        assert!(ran.stderr.contains("call answered"), "the log is there to be searched: {}", ran.stderr);
+    }
+    assert!(live.simulator.with(|cloud| cloud.entra.issued_tokens().count()) > 0);
+    assert_eq!(live.puts(), 2);
 }

@@ -55,7 +55,7 @@ fn wrong_renewals() -> Vec<Wrong> {
         Wrong {
             guard: "validity",
             expected: "a certificate that is valid at",
-            found: "validity starts at",
+            found: "validity from",
             renew: |shop, cloud| {
                 let now = cloud.now();
                 let request = request(cloud).valid(now + DAY, now + DAY * 90);
@@ -74,7 +74,7 @@ fn wrong_renewals() -> Vec<Wrong> {
         },
         Wrong {
             guard: "chain",
-            expected: "its chain up to the root within the service's set",
+            expected: "its chain up to the root among the role's certificates",
             found: "no certificate of issuer",
             renew: |shop, cloud| shop.renew_leaf_with_a_broken_chain(cloud),
         },
@@ -143,7 +143,12 @@ async fn a_leaf_without_its_key_is_refused() {
     shop.stored_leaf = json_secret(&mut cloud, shop::VAULT, "shop-json", &renewed, Data::CertificateOnly);
     let azure = Azure::shop(cloud).await;
     let violations = blocked(&azure).await;
-    assert_refused(&violations, "key", "the private key of the certificate", "no private key that matches it");
+    assert_refused(
+        &violations,
+        "key",
+        "the private key of the certificate",
+        "no private key that matches it",
+    );
     assert_eq!(azure.puts(), 0);
 }
 

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use certroll_simulator::Simulator;
-use certroll_simulator::clock::Durations;
+use certroll_simulator::clock::{Durations, Pace};
 use certroll_simulator::cloud::Cloud;
+use certroll_simulator::names::Names;
 use certroll_simulator::scenario::{self, shop};
+use jiff::Timestamp;
 
 use super::program::{Place, Ran};
 
@@ -13,6 +15,16 @@ use super::program::{Place, Ran};
 pub(crate) struct Live {
     pub(crate) simulator: Simulator,
     pub(crate) place: Place,
+}
+
+/// The value of a setting of the shop's cscfg that nobody may see.
+pub(crate) const SECRET_SETTING: &str = "AccountKey=canary-of-a-connection-string";
+
+/// The shop with a secret setting, at a pace that goes by itself.
+pub(crate) fn shop_with_a_secret_setting() -> (Cloud, shop::Shop) {
+    shop::shop_in(Names::china(), shop::LOCATION, Pace::Automatic, Timestamp::now(), |plan| {
+        plan.setting("Shop.Storage", SECRET_SETTING)
+    })
 }
 
 /// A whole operation takes a few tenths of a second.
@@ -49,7 +61,9 @@ impl Live {
     /// Runs the program without blocking the simulated Azure, which lives in this process.
     pub(crate) fn run(&self, arguments: &[&str]) -> Ran {
         let ran = tokio::task::block_in_place(|| self.place.run(arguments));
-        for secret in [scenario::CLIENT_SECRET] {
+        let tokens: Vec<String> =
+            self.simulator.with(|cloud| cloud.entra.issued_tokens().map(str::to_owned).collect());
+        for secret in tokens.iter().map(String::as_str).chain([scenario::CLIENT_SECRET, SECRET_SETTING]) {
             assert!(!ran.stdout.contains(secret) && !ran.stderr.contains(secret), "a secret was shown");
         }
         ran

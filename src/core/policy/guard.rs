@@ -28,7 +28,7 @@ pub enum Guard {
     Role,
     /// Signature and key are not weaker; no SHA-1 or MD5 signature.
     Strength,
-    /// The chain is complete within the service's set.
+    /// The chain that a role held is held afterwards.
     Chain,
     /// The secret is in a form that Cloud Services accept.
     Form,
