@@ -159,14 +159,15 @@ pub struct Unreadable {
     pub reason: String,
     /// What a person can do about it.
     pub hint: Option<String>,
-    /// Whether it is known not to be there, or to be disabled: a state of the data that planning can reckon with.
+    /// Whether it is known not to be there, to be disabled or to hold nothing that can be understood: a state of the
+    /// data that planning can reckon with. Anything else may be readable at the next look.
     pub gone: bool,
 }
 
 impl Unreadable {
     /// A reason found by reading what was fetched.
     pub fn content(reason: impl fmt::Display, hint: Option<String>) -> Self {
-        Self { reason: reason.to_string(), hint, gone: false }
+        Self { reason: reason.to_string(), hint, gone: true }
     }
 }
 

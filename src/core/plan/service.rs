@@ -144,6 +144,7 @@ fn planned(
     if !faults.is_empty() {
         return Err(Halt::Blocked(faults));
     }
+    service.check_contents()?;
     let carried = resolve::resolve(policy, &service.configuration, &service.profile, observation)
         .map_err(Halt::Blocked)?;
     let moves = moves(&service, &carried, notes)?;
@@ -266,7 +267,10 @@ impl<'a> Service<'a> {
                             guard: Guard::Enabled.name().to_owned(),
                             subject: format!("{} `{}`", object.kind.noun(), followed.key),
                             expected: "a version that is enabled".to_owned(),
-                            found: format!("{} versions, all disabled", none.versions),
+                            found: match none.versions {
+                                1 => "one version, which is disabled".to_owned(),
+                                versions => format!("{versions} versions, all disabled"),
+                            },
                             hint: "enable a version or add a new one; to leave this object alone, map its certificate \
                                    elsewhere or set `relax = [\"enabled\"]` in `[service.guards]`"
                                 .to_owned(),
@@ -280,6 +284,22 @@ impl<'a> Service<'a> {
             return Err(Halt::Unreadable(each_once(reasons)));
         }
         if violations.is_empty() { Ok(seen) } else { Err(Halt::Blocked(violations)) }
+    }
+
+    /// What a followed certificate holds today must be known, or known to be lost: a vault that cannot be reached for a
+    /// moment must not pass for a lost version, with which the guards would have nothing to compare.
+    fn check_contents(&self) -> Result<(), Halt> {
+        let reasons: Vec<Reason> = self
+            .profile
+            .urls()
+            .filter_map(|url| Some((url, self.observation.contents.get(url)?.as_ref().err()?)))
+            .filter(|(url, unreadable)| !unreadable.gone && !self.is_left(url))
+            .map(|(_, unreadable)| Reason {
+                message: unreadable.reason.clone(),
+                hint: unreadable.hint.clone(),
+            })
+            .collect();
+        if reasons.is_empty() { Ok(()) } else { Err(Halt::Unreadable(each_once(reasons))) }
     }
 
     /// Whether no certificate follows a reference: each one that it may carry is mapped, or is left alone. Of a secret

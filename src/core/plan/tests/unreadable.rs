@@ -6,7 +6,7 @@ use super::world::{
     World, change, changed, forbidden, gone, leaf, now, renewed, secrets, service_policy, source_vault,
 };
 use crate::id::ObjectKind;
-use crate::plan::{Occasion, Status, plan};
+use crate::plan::{Occasion, Status, Unreadable, plan};
 use crate::policy::{Follow, Policy};
 
 /// Two leaves whose deployed versions can be read no more, and their renewals.
@@ -42,6 +42,21 @@ fn one_lost_reference_is_matched_by_elimination() {
     assert_eq!(secrets(&update), ["shop-kv/shop/2", "shop-kv/api/2"]);
     assert!(update.warnings[0].contains("could not be read"), "{:?}", update.warnings);
     assert_eq!(update.certificates[0].before, None);
+}
+
+#[test]
+fn a_vault_that_does_not_answer_does_not_pass_for_a_lost_version() {
+    let (mut world, [_, shop2, ..]) = two_lost();
+    world.version("shop/1").content = Err(forbidden("too many calls"));
+    let Status::Unreadable { reasons } = world.status() else { panic!("{:#?}", world.status()) };
+    assert_eq!(reasons[0].message, "too many calls");
+    // Who maps the certificate says where it comes from, whatever the old version held.
+    world.map("Shop", "shop-kv/certificates/shop");
+    assert_eq!(changed(&world.planned())[0], change("Web", "Shop", &shop2));
+    // What is no certificate at all stays so.
+    world.policy.certificates.clear();
+    world.version("shop/1").content = Err(Unreadable::content("it holds no PKCS#12", None));
+    assert_eq!(changed(&world.planned())[0], change("Web", "Shop", &shop2));
 }
 
 #[test]
