@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// The version is enabled.
+    /// The version is enabled, and so is every reference that stays.
     Enabled,
     /// The certificate is within its validity, with a minimum of life left.
     Validity,
