@@ -189,3 +189,32 @@ async fn the_most_verbose_commands_show_no_secret() {
     assert!(live.simulator.with(|cloud| cloud.entra.issued_tokens().count()) > 0);
     assert_eq!(live.puts(), 2);
 }
+
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_apply_says_what_it_leaves() {
+    use std::io::{BufRead, BufReader, Read};
+    use std::process::{Command, Stdio};
+
+    let (mut cloud, mut shop) = shop::shop(Pace::Automatic, Timestamp::now());
+    shop.renew(&mut cloud);
+    cloud.fault(Fault::next(Call::PutCloudService, Effect::OperationNeverEnds));
+    let live = Live::start(cloud, "").await;
+    let (code, stdout) = tokio::task::block_in_place(|| {
+        let mut command = live.place.command(&["apply", "--yes"]);
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        assert!(lines.any(|line| line.unwrap().contains("Azure accepted it")), "it never came that far");
+        let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+        assert!(interrupt.success());
+        let rest: Vec<String> = lines.map(Result::unwrap).collect();
+        assert!(rest.iter().any(|line| line.contains("press Ctrl-C again")), "{rest:#?}");
+        let mut stdout = String::new();
+        child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
+        (child.wait().unwrap().code(), stdout)
+    });
+    assert_eq!(code, Some(75), "{stdout}");
+    snapshot!("apply_interrupted", steady(&stdout));
+    assert_eq!(live.puts(), 1);
+}
