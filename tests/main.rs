@@ -1,6 +1,9 @@
 //! One test binary.
+// A test that fails may panic anywhere, and what it prints is shown when it does.
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod commands;
+mod faults;
 mod formats;
 mod scenarios;
 mod support;

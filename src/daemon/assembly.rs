@@ -1,5 +1,6 @@
 //! Puts the program together: from settings to the ports that the engine works with.
 
+use std::io::Read;
 use std::sync::Arc;
 
 use certroll_azure::{Azure, AzureOptions, IdentityKind, IdentityOptions, Network, Proxy, SetupError};
@@ -11,6 +12,9 @@ use zeroize::Zeroizing;
 
 use crate::adapters::{ProbeLimits, TlsProbe};
 use crate::config::{HttpSettings, IdentitySettings, ManagedIdentity, RolloutSettings, Settings};
+
+/// Largest file of certificates: the bundle of all public roots has a quarter of this.
+const FILE_LIMIT: u64 = 1024 * 1024;
 
 /// Why the program cannot be put together. All of it is a fault of the configuration or of a file that it names.
 #[derive(Debug, Error)]
@@ -116,7 +120,15 @@ fn network(settings: &HttpSettings) -> Result<Network, AssemblyError> {
 }
 
 fn read(path: &std::path::Path) -> Result<Vec<u8>, AssemblyError> {
-    std::fs::read(path).map_err(|source| AssemblyError::File { path: path.display().to_string(), source })
+    let failed = |source| AssemblyError::File { path: path.display().to_string(), source };
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    file.take(FILE_LIMIT + 1).read_to_end(&mut bytes).map_err(failed)?;
+    if bytes.len() as u64 > FILE_LIMIT {
+        let error = format!("it has more than {FILE_LIMIT} bytes; expected certificates");
+        return Err(failed(std::io::Error::new(std::io::ErrorKind::FileTooLarge, error)));
+    }
+    Ok(bytes)
 }
 
 fn identity(settings: &IdentitySettings) -> Result<IdentityKind, AssemblyError> {
@@ -164,5 +176,12 @@ fn client_certificate(
         path: settings.file.display().to_string(),
         reason,
     };
-    certroll_azure::ClientCertificate::from_pem(&bytes).map_err(|error| refused(error.to_string()))
+    let is_pem = bytes.windows(10).any(|window| window == b"-----BEGIN");
+    let read = if is_pem {
+        certroll_azure::ClientCertificate::from_pem(&bytes)
+    } else {
+        let password = settings.password.as_ref().map_or("", crate::config::Secret::reveal);
+        certroll_azure::ClientCertificate::from_pkcs12(&bytes, password)
+    };
+    read.map_err(|error| refused(error.to_string()))
 }

@@ -7,5 +7,6 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod telemetry;
+pub mod work;
 
 pub use cli::run;

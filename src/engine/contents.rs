@@ -3,6 +3,7 @@
 use certroll_core::certificate::{self, Certificate};
 use certroll_core::id::{ObjectKind, SecretIdentifier};
 use certroll_core::plan::{Form, Unreadable, VaultContent};
+use certroll_core::ports::{CertificateObject, SecretObject};
 
 use crate::outside::Outside;
 use crate::world::World;
@@ -14,30 +15,32 @@ pub(crate) async fn certificate(
     world: &World,
 ) -> Result<VaultContent, Unreadable> {
     if let Some(content) = world.content(secret) {
-        return Ok(content);
+        return content;
     }
     let object = outside
         .vaults
         .certificate(secret.vault(), secret.name(), Some(secret.version()))
         .await
         .map_err(|error| Unreadable::from(&error))?;
-    let place = || secret.object(ObjectKind::Certificate);
-    let leaf = Certificate::parse(&object.der).map_err(|error| {
-        Unreadable::content(format!("`{}` version {}: {error}", place(), secret.version()), None)
-    })?;
-    if object.thumbprint.is_some_and(|stated| stated != leaf.thumbprint()) {
-        let reason = format!(
-            "`{}` version {}: expected a certificate with the thumbprint {} that the vault states, found {}",
-            place(),
-            secret.version(),
-            object.thumbprint.map_or_else(String::new, |stated| stated.to_string()),
-            leaf.thumbprint()
-        );
-        return Err(Unreadable::content(reason, None));
-    }
-    let content = VaultContent::of_certificate(leaf);
+    let content = understood(secret, &object);
     world.remember_content(secret, content.clone());
-    Ok(content)
+    content
+}
+
+fn understood(secret: &SecretIdentifier, object: &CertificateObject) -> Result<VaultContent, Unreadable> {
+    let place = format!("`{}` version {}", secret.object(ObjectKind::Certificate), secret.version());
+    let leaf = Certificate::parse(&object.der)
+        .map_err(|error| Unreadable::content(format!("{place}: {error}"), None))?;
+    match object.thumbprint {
+        Some(stated) if stated != leaf.thumbprint() => {
+            let found = leaf.thumbprint();
+            let reason = format!(
+                "{place}: expected a certificate with the thumbprint {stated} that the vault states, found {found}"
+            );
+            Err(Unreadable::content(reason, None))
+        }
+        _ => Ok(VaultContent::of_certificate(leaf)),
+    }
 }
 
 /// A version of a secret, opened. The key is dropped as soon as it is known to be there.
@@ -46,20 +49,36 @@ pub(crate) async fn secret(
     outside: &Outside,
     world: &World,
 ) -> Result<VaultContent, Unreadable> {
-    if let Some(content) = world.content(secret).filter(|content| content.form != Form::NotRead) {
-        return Ok(content);
+    let known = world.content(secret);
+    if let Some(content) =
+        known.filter(|known| known.as_ref().map_or(true, |content| content.form != Form::NotRead))
+    {
+        return content;
     }
     let object = outside
         .vaults
         .secret(secret.vault(), secret.name(), Some(secret.version()))
         .await
         .map_err(|error| Unreadable::from(&error))?;
-    let opened = certificate::open(&object.value, object.content_type.as_deref()).map_err(|error| {
-        let reason = format!("`{}` version {}: {error}", secret.object(ObjectKind::Secret), secret.version());
-        let hint = "store the certificate again with `certroll upload`, or as a vault certificate".to_owned();
-        Unreadable::content(reason, Some(hint))
-    })?;
-    let content = VaultContent::of_secret(opened);
+    // Key derivation of a hostile file takes seconds within its limits: not on a thread that others wait for.
+    let opened = tokio::task::spawn_blocking(move || opened(&object)).await;
+    let content = opened.unwrap_or_else(|fault| {
+        Err(Unreadable::content(
+            format!("`{}`: reading it failed: {fault}", secret.object(ObjectKind::Secret)),
+            None,
+        ))
+    });
     world.remember_content(secret, content.clone());
-    Ok(content)
+    content
+}
+
+fn opened(object: &SecretObject) -> Result<VaultContent, Unreadable> {
+    let opened = certificate::open(&object.value, object.content_type.as_deref()).map_err(|error| {
+        let SecretObject { identifier, .. } = object;
+        let place = identifier.object(ObjectKind::Secret);
+        let hint = "store it again: as a vault certificate, or as base64 of JSON with `data` (base64 of a PFX), \
+                    `dataType` (`pfx`) and `password`";
+        Unreadable::content(format!("`{place}` version {}: {error}", identifier.version()), Some(hint.to_owned()))
+    })?;
+    Ok(VaultContent::of_secret(opened))
 }

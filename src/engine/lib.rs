@@ -7,6 +7,7 @@ pub mod locks;
 pub mod outside;
 pub mod pass;
 pub mod rollout;
+pub mod rollouts;
 pub mod world;
 
 mod contents;

@@ -3,8 +3,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use certroll_core::certificate::newest;
-use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject};
+use certroll_core::certificate::{VersionFacts, newest};
+use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject, VersionId};
 use certroll_core::plan::{NoEnabledVersion, ObjectKey, ObservedObject, ObservedVersion, Unreadable};
 use certroll_core::ports::{FaultKind, ListedObject, PortError};
 use futures::StreamExt;
@@ -100,21 +100,21 @@ async fn of_object(
             return Err(unreadable.clone());
         }
     }
-    if let Some(known) = &known {
-        if let Some(listing) = listings.get(&known.object.kind) {
-            match (listing.get(&key.name), &known.current) {
-                (Some(listed), Some(current)) if listed.enabled && unchanged(listed, current) => {
-                    return Ok(known.object.clone());
-                }
-                (Some(_), _) => {}
-                (None, _) => {
-                    world.forget_object(key);
-                    return Err(Unreadable {
-                        reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
-                        hint: Some("recover it if it was deleted by mistake".to_owned()),
-                        gone: true,
-                    });
-                }
+    if let Some(known) = &known
+        && let Some(listing) = listings.get(&known.object.kind)
+    {
+        match (listing.get(&key.name), &known.current) {
+            (Some(listed), Some(current)) if listed.enabled && unchanged(listed, current) => {
+                return Ok(known.object.clone());
+            }
+            (Some(_), _) => {}
+            (None, _) => {
+                world.forget_object(key);
+                return Err(Unreadable {
+                    reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
+                    hint: Some("recover it if it was deleted by mistake".to_owned()),
+                    gone: true,
+                });
             }
         }
     }
@@ -186,12 +186,18 @@ async fn certificate(key: &ObjectKey, outside: &Outside) -> Result<KnownObject, 
 async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Result<KnownObject, PortError> {
     let object = VaultObject { vault: key.vault.clone(), kind, name: key.name.clone() };
     let versions = outside.vaults.versions(&object).await?;
-    let current = versions.iter().max_by_key(|version| version.created);
-    let current_enabled = current.is_some_and(|current| current.enabled);
-    let Ok(newest) = newest(&versions) else {
+    let latest = versions.iter().filter_map(|version| version.created).max();
+    let among_latest = |version: &&VersionFacts| version.created == latest;
+    let current_enabled = versions.iter().filter(among_latest).all(|version| version.enabled);
+    let Ok(mut newest) = newest(&versions) else {
         let newest = Err(NoEnabledVersion { versions: versions.len() });
         return Ok(KnownObject { object: ObservedObject { kind, newest }, current: None });
     };
+    // Key Vault tells times in whole seconds. Of two versions of one second only the vault knows which is current.
+    if current_enabled && versions.iter().filter(among_latest).count() > 1 {
+        let current = current_version(key, kind, outside).await?;
+        newest = versions.iter().find(|version| version.version == current).unwrap_or(newest);
+    }
     let (secret, thumbprint) = match kind {
         ObjectKind::Certificate => {
             let read = outside.vaults.certificate(&key.vault, &key.name, Some(&newest.version)).await?;
@@ -204,4 +210,18 @@ async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Re
     let current = current_enabled.then_some(CurrentFacts { updated: newest.updated, thumbprint });
     let version = ObservedVersion { facts: newest.clone(), secret, first_seen: outside.clock.now() };
     Ok(KnownObject { object: ObservedObject { kind, newest: Ok(version) }, current })
+}
+
+/// Which version a vault gives where none is named.
+async fn current_version(
+    key: &ObjectKey,
+    kind: ObjectKind,
+    outside: &Outside,
+) -> Result<VersionId, PortError> {
+    Ok(match kind {
+        ObjectKind::Certificate => {
+            outside.vaults.certificate(&key.vault, &key.name, None).await?.facts.version
+        }
+        ObjectKind::Secret => outside.vaults.secret(&key.vault, &key.name, None).await?.facts.version,
+    })
 }

@@ -78,7 +78,7 @@ pub async fn start(
     let record = Recorded { at, rollout: id, event };
     outside.journal.append(&record).await?;
     outside.observer.recorded(&record);
-    Drive::new(rollout, limits, outside, stop).to_the_end().await
+    Drive::new(rollout, limits, outside, stop).until_the_end().await
 }
 
 /// Continues a rollout from its record.
@@ -99,7 +99,7 @@ pub async fn resume(
             wanted: rollout.update().service.to_string(),
         });
     }
-    Drive::new(rollout, limits, outside, stop).to_the_end().await
+    Drive::new(rollout, limits, outside, stop).until_the_end().await
 }
 
 /// One rollout being driven.
@@ -122,7 +122,7 @@ impl<'a> Drive<'a> {
         Self { rollout, limits, outside, stop, fresh: None, journal_lost: None }
     }
 
-    async fn to_the_end(mut self) -> Result<Outcome, RolloutError> {
+    async fn until_the_end(mut self) -> Result<Outcome, RolloutError> {
         loop {
             let action = next_action(&self.rollout, self.outside.clock.now(), self.limits);
             if let Action::Done(ending) = action {
@@ -168,15 +168,15 @@ impl<'a> Drive<'a> {
         let at = self.outside.clock.now();
         let next = self.rollout.clone().apply(at, &event).map_err(Interruption::Record)?;
         let record = Recorded { at, rollout: self.rollout.id().clone(), event };
-        if self.journal_lost.is_none() {
-            if let Err(error) = self.outside.journal.append(&record).await {
-                // The event `put started` is written before the PUT is sent: here nothing was sent yet.
-                if !self.rollout.may_have_changed() {
-                    return Err(Interruption::Journal(error));
-                }
-                tracing::error!(rollout = %self.rollout.id(), error = %error, "the journal cannot be written, the rollout goes on without it");
-                self.journal_lost = Some(error);
+        if self.journal_lost.is_none()
+            && let Err(error) = self.outside.journal.append(&record).await
+        {
+            // The event `put started` is written before the PUT is sent: here nothing was sent yet.
+            if !self.rollout.may_have_changed() {
+                return Err(Interruption::Journal(error));
             }
+            tracing::error!(rollout = %self.rollout.id(), error = %error, "the journal cannot be written, the rollout goes on without it");
+            self.journal_lost = Some(error);
         }
         tracing::info!(
             rollout = %self.rollout.id(),
@@ -225,10 +225,9 @@ impl<'a> Drive<'a> {
 
 /// Returns once a stop is asked for; never if nobody can ask any more.
 async fn stopped(stop: &mut watch::Receiver<bool>) -> Stopped {
-    match stop.wait_for(|stop| *stop).await {
-        Ok(_) => Stopped,
-        Err(_) => std::future::pending().await,
-    }
+    // The guard that `wait_for` gives must not live across the next wait: it cannot go to another thread.
+    let asked = stop.wait_for(|stop| *stop).await.is_ok();
+    if asked { Stopped } else { std::future::pending().await }
 }
 
 /// Why a step did not come to its end.

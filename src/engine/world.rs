@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Mutex;
 
 use certroll_core::id::{ObjectKind, SecretIdentifier, Thumbprint, VaultName};
-use certroll_core::plan::{ObjectKey, ObservedObject, VaultContent};
+use certroll_core::plan::{ObjectKey, ObservedObject, Unreadable, VaultContent};
 use jiff::Timestamp;
 
 /// Contents that are remembered: at a few kilobytes each, some tens of megabytes at the worst.
@@ -20,8 +20,8 @@ pub struct World {
 #[derive(Debug, Default)]
 struct Memory {
     objects: HashMap<ObjectKey, KnownObject>,
-    /// What versions hold never changes.
-    contents: HashMap<SecretIdentifier, VaultContent>,
+    /// What versions hold never changes, nor that one cannot be understood.
+    contents: HashMap<SecretIdentifier, Result<VaultContent, Unreadable>>,
     /// Pages that the last listing of a collection took.
     pages: HashMap<(VaultName, ObjectKind), usize>,
     /// Subscriptions whose list answers lacked the cscfg.
@@ -66,11 +66,15 @@ impl World {
         self.with(|memory| memory.objects.remove(key));
     }
 
-    pub(crate) fn content(&self, secret: &SecretIdentifier) -> Option<VaultContent> {
+    pub(crate) fn content(&self, secret: &SecretIdentifier) -> Option<Result<VaultContent, Unreadable>> {
         self.with(|memory| memory.contents.get(secret).cloned())
     }
 
-    pub(crate) fn remember_content(&self, secret: &SecretIdentifier, content: VaultContent) {
+    pub(crate) fn remember_content(
+        &self,
+        secret: &SecretIdentifier,
+        content: Result<VaultContent, Unreadable>,
+    ) {
         self.with(|memory| {
             if memory.contents.len() >= CONTENTS {
                 memory.contents.clear();

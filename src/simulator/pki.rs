@@ -61,7 +61,7 @@ pub struct LeafRequest {
     pub not_before: Timestamp,
     /// End of validity.
     pub not_after: Timestamp,
-    /// Whether the extended key usage says serverAuth; none is written otherwise.
+    /// Whether the extended key usage says serverAuth; it says clientAuth otherwise, since none at all would allow both.
     pub server_auth: bool,
     /// Whether the certificate may itself issue, for the guards that keep leaf and authority apart.
     pub is_authority: bool,
@@ -114,7 +114,7 @@ impl LeafRequest {
         self
     }
 
-    /// Without the extended key usage serverAuth.
+    /// With the extended key usage clientAuth in place of serverAuth.
     #[must_use]
     pub fn without_server_auth(mut self) -> Self {
         self.server_auth = false;
@@ -145,9 +145,11 @@ impl LeafRequest {
         } else {
             params.is_ca = IsCa::ExplicitNoCa;
         }
-        if self.server_auth {
-            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        }
+        params.extended_key_usages = vec![if self.server_auth {
+            ExtendedKeyUsagePurpose::ServerAuth
+        } else {
+            ExtendedKeyUsagePurpose::ClientAuth
+        }];
         params
     }
 }
@@ -363,7 +365,8 @@ mod tests {
         assert_eq!(names.value.general_names.len(), 2);
         assert_eq!(certificate.validity().not_before.timestamp(), NOW.as_second());
         assert_eq!(certificate.validity().not_after.timestamp(), end.as_second());
-        assert!(certificate.extended_key_usage().unwrap().is_none());
+        let usage = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(usage.client_auth && !usage.server_auth);
         assert!(issued.chain.is_empty());
         assert_ne!(request.self_signed().thumbprint(), issued.thumbprint());
     }

@@ -52,9 +52,21 @@ fn structure() {
             "[api]\ncloud_services = 2022-09-04",
             "service = 3",
             "service = [3]",
+            "[service]\nid = \"x\"",
+            "[[service]]\n[service.certificate]\nname = \"x\"",
             "[webhook]\nlisten = \"0.0.0.0:443\"",
         ])
     );
+}
+
+#[test]
+fn many_problems_are_cut_and_escapes_stay_escaped() {
+    let many: String = (0..2_000).map(|n| format!("key{n} = 1\n")).collect();
+    let shown = messages(&many);
+    assert!(shown.starts_with("error: the configuration has 2000 errors\n"), "{}", &shown[..100]);
+    assert!(shown.ends_with("  and 1900 more\n"));
+    assert!(!messages("cloud = \"\\u001b[31m\"").contains('\u{1b}'));
+    assert!(!messages("[http]\nno_proxy = [\"\\u001b/\"]").contains('\u{1b}'));
 }
 
 #[test]

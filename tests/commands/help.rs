@@ -42,3 +42,11 @@ fn the_version_is_data() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     assert!(ran.stdout.starts_with("certroll "));
 }
+
+#[test]
+fn a_malformed_log_filter_is_a_usage_error() {
+    let place = Place::with_config("").env("CERTROLL_LOG", "certroll=loud");
+    let ran = place.run(&["plan"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (64, ""));
+    assert!(ran.stderr.contains("error: `CERTROLL_LOG` is `certroll=loud`"), "{}", ran.stderr);
+}

@@ -3,6 +3,8 @@
 mod check;
 mod configuration;
 mod help;
+mod inspect;
+mod plan_and_apply;
 
 /// Compares with a file of `tests/snapshots`.
 macro_rules! snapshot {

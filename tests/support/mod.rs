@@ -1,5 +1,6 @@
 //! What the tests share: running the real program in a directory of its own.
 
 pub(crate) mod azure;
+pub(crate) mod live;
 pub(crate) mod program;
 pub(crate) mod written;

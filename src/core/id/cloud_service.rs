@@ -47,31 +47,29 @@ impl FromStr for CloudServiceId {
     /// # Errors
     /// Anything but a whole resource id of a cloud service.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let fault = |reason| ParseIdError::new(KIND, text, reason, EXPECTED);
-        let segments = resource_segments(text).ok_or_else(|| fault("it is not a resource id"))?;
-        let [
-            ("subscriptions", subscription),
-            ("resourcegroups", resource_group),
-            ("providers", provider),
-            ("cloudservices", name),
-        ] = segments.as_slice()
-        else {
-            return Err(fault("its parts are not those of a cloud service"));
-        };
-        if !provider.eq_ignore_ascii_case("Microsoft.Compute") {
-            return Err(fault("its provider is not `Microsoft.Compute`"));
-        }
-        Ok(Self {
-            subscription: subscription.to_string(),
-            resource_group: resource_group.to_string(),
-            name: name.to_string(),
-        })
+        let [subscription, resource_group, name] = resource(text, "Microsoft.Compute", "cloudServices")
+            .map_err(|reason| ParseIdError::new(KIND, text, reason, EXPECTED))?;
+        Ok(Self { subscription, resource_group, name })
     }
+}
+
+/// Subscription, resource group and name of a resource of one type.
+pub(super) fn resource(text: &str, provider: &str, collection: &str) -> Result<[String; 3], &'static str> {
+    let segments = resource_segments(text).ok_or("it is not a resource id")?;
+    let [("subscriptions", subscription), ("resourcegroups", group), ("providers", of), (kind, name)] =
+        segments.as_slice()
+    else {
+        return Err("its parts are not those of a resource in a resource group");
+    };
+    if !of.eq_ignore_ascii_case(provider) || !kind.eq_ignore_ascii_case(collection) {
+        return Err("it is a resource of another type");
+    }
+    Ok([subscription, group, name].map(|part| (*part).to_owned()))
 }
 
 /// The `key/value` pairs of a resource id; known keys in lower case. `None` where the text is no such sequence or
 /// holds characters that would change the meaning of a URL.
-pub(super) fn resource_segments(text: &str) -> Option<Vec<(&'static str, &str)>> {
+fn resource_segments(text: &str) -> Option<Vec<(&'static str, &str)>> {
     const KEYS: [&str; 5] = ["subscriptions", "resourcegroups", "providers", "cloudservices", "vaults"];
     let rest = text.strip_prefix('/')?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::CloudServiceId;
 
-/// Names one rollout: the second in which it was opened and the service it is for, so that names sort by time and a
+/// Names one rollout: the millisecond in which it was opened and the service it is for, so that names sort by time and a
 /// person who reads one knows what it was. One service has one rollout at a time, which keeps names apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::Url;
 
 use super::ParseIdError;
-use super::cloud_service::resource_segments;
+use super::cloud_service::resource;
 
 /// The name of a key vault: 3 to 24 letters, digits and hyphens. Held in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
@@ -219,26 +219,9 @@ impl FromStr for SourceVaultId {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         const KIND: &str = "the id of a source vault";
         const EXPECTED: &str = "`/subscriptions/<subscription id>/resourceGroups/<group>/providers/Microsoft.KeyVault/vaults/<name>`";
-        let fault = |reason| ParseIdError::new(KIND, text, reason, EXPECTED);
-        let segments = resource_segments(text).ok_or_else(|| fault("it is not a resource id"))?;
-        let [
-            ("subscriptions", subscription),
-            ("resourcegroups", resource_group),
-            ("providers", provider),
-            ("vaults", name),
-        ] = segments.as_slice()
-        else {
-            return Err(fault("its parts are not those of a key vault"));
-        };
-        if !provider.eq_ignore_ascii_case("Microsoft.KeyVault") {
-            return Err(fault("its provider is not `Microsoft.KeyVault`"));
-        }
-        Ok(Self {
-            text: text.to_owned(),
-            subscription: subscription.to_string(),
-            resource_group: resource_group.to_string(),
-            name: name.parse()?,
-        })
+        let [subscription, resource_group, name] = resource(text, "Microsoft.KeyVault", "vaults")
+            .map_err(|reason| ParseIdError::new(KIND, text, reason, EXPECTED))?;
+        Ok(Self { text: text.to_owned(), subscription, resource_group, name: name.parse()? })
     }
 }
 
@@ -397,7 +380,34 @@ identifier!(VersionId, |it| &it.0);
 identifier!(VaultObject);
 identifier!(ObjectName, |it| it.0.to_ascii_lowercase(), |it| &it.0);
 identifier!(SourceVaultId, |it| it.text.trim_end_matches('/').to_ascii_lowercase(), |it| &it.text);
-identifier!(SecretIdentifier, |it| format!("{:?}", it.key()).to_ascii_lowercase(), |it| &it.text);
+identifier!(SecretIdentifier, |it| &it.text);
+
+// Compared part by part, without building a text: large services compare many of these.
+impl PartialEq for SecretIdentifier {
+    fn eq(&self, other: &Self) -> bool {
+        self.key() == other.key()
+    }
+}
+
+impl Eq for SecretIdentifier {}
+
+impl PartialOrd for SecretIdentifier {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SecretIdentifier {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.key().cmp(&other.key())
+    }
+}
+
+impl Hash for SecretIdentifier {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key().hash(state);
+    }
+}
 
 impl Serialize for SourceVaultId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

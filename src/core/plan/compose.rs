@@ -265,6 +265,13 @@ fn guards(
         let then = held(configuration, profile);
         checks::chain(&role.name, &before, &then, policy, findings);
     }
+    for url in profile.urls() {
+        if let Some(Err(unreadable)) = service.observation.contents.get(url)
+            && unreadable.gone
+        {
+            checks::kept(url, unreadable, policy, findings);
+        }
+    }
     for group in profile.groups() {
         let seen = service.observation.vaults.get(group.source_vault());
         checks::placement(

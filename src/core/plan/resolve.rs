@@ -44,12 +44,16 @@ pub(super) fn resolve(
 ) -> Result<Carried, Vec<Violation>> {
     let mut carried = Carried::default();
     let mut unread: Vec<(SecretIdentifier, String)> = Vec::new();
+    let mut hint = None;
     for url in profile.urls() {
         match observation.contents.get(url) {
             Some(Ok(content)) => {
                 carried.by_url.insert(url.clone(), content.thumbprint());
             }
-            Some(Err(unreadable)) => unread.push((url.clone(), unreadable.reason.clone())),
+            Some(Err(unreadable)) => {
+                unread.push((url.clone(), unreadable.reason.clone()));
+                hint = hint.or(unreadable.hint.as_deref());
+            }
             None => unread.push((url.clone(), "it was not looked at".to_owned())),
         }
     }
@@ -85,7 +89,7 @@ pub(super) fn resolve(
     Err(affected
         .into_iter()
         .filter(|entry| mapping_of(policy, entry).is_none())
-        .map(|entry| unresolved(entry, &unread))
+        .map(|entry| unresolved(entry, &unread, hint))
         .collect())
 }
 
@@ -94,7 +98,12 @@ fn listed(unread: &[(SecretIdentifier, String)]) -> String {
 }
 
 /// A certificate of the cscfg of which nobody knows which secret carries it.
-fn unresolved(entry: &CertificateEntry, unread: &[(SecretIdentifier, String)]) -> Violation {
+fn unresolved(
+    entry: &CertificateEntry,
+    unread: &[(SecretIdentifier, String)],
+    hint: Option<&str>,
+) -> Violation {
+    let readable = hint.map_or_else(String::new, |hint| format!("{hint}; or "));
     Violation {
         guard: "plan".to_owned(),
         subject: entry_subject(entry),
@@ -103,7 +112,7 @@ fn unresolved(entry: &CertificateEntry, unread: &[(SecretIdentifier, String)]) -
             [_] => format!("one reference that cannot be read: {}", listed(unread)),
             several => format!("{} references that cannot be read: {}", several.len(), listed(unread)),
         },
-        hint: name_its_source(entry),
+        hint: format!("{readable}{}", name_its_source(entry)),
     }
 }
 

@@ -137,8 +137,9 @@ impl From<&Certificate> for CertificateSummary {
     }
 }
 
-/// The part of a service that a certificate change touches, and the rest by which a change of somebody else shows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The part of a service that a certificate change touches, and the rest by which a change of somebody else shows. The
+/// cscfg's settings and the rest may hold secrets: `Debug` does not print them.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceState {
     /// The cscfg.
     pub configuration: String,
@@ -146,6 +147,15 @@ pub struct ServiceState {
     pub os_profile: OsProfile,
     /// Everything else that the service returned, less what moves by itself.
     pub rest: Value,
+}
+
+impl std::fmt::Debug for ServiceState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceState")
+            .field("configuration", &format_args!("{} bytes", self.configuration.len()))
+            .field("os_profile", &self.os_profile)
+            .finish_non_exhaustive()
+    }
 }
 
 impl ServiceState {

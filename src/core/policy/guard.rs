@@ -12,7 +12,7 @@ use thiserror::Error;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Guard {
-    /// The version is enabled.
+    /// The version is enabled, and so is every reference that stays.
     Enabled,
     /// The certificate is within its validity, with a minimum of life left.
     Validity,
@@ -28,7 +28,7 @@ pub enum Guard {
     Role,
     /// Signature and key are not weaker; no SHA-1 or MD5 signature.
     Strength,
-    /// The chain is complete within the service's set.
+    /// The chain that a role held is held afterwards.
     Chain,
     /// The secret is in a form that Cloud Services accept.
     Form,

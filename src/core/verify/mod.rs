@@ -121,14 +121,14 @@ impl std::fmt::Display for Mismatch {
             }
             Self::Endpoint { endpoint, address, expected, found } => {
                 let expected = expected.iter().map(ToString::to_string).collect::<Vec<_>>().join(" or ");
+                write!(f, "endpoint {endpoint}")?;
+                // An endpoint that is named by its address has said it.
+                if !endpoint.ends_with(address.as_str()) {
+                    write!(f, " ({address})")?;
+                }
                 match found {
-                    Ok(found) => {
-                        write!(f, "endpoint {endpoint} ({address}): expected leaf {expected}, found {found}")
-                    }
-                    Err(reason) => write!(
-                        f,
-                        "endpoint {endpoint} ({address}): expected leaf {expected}, found none: {reason}"
-                    ),
+                    Ok(found) => write!(f, ": expected leaf {expected}, found {found}"),
+                    Err(reason) => write!(f, ": expected leaf {expected}, found none: {reason}"),
                 }
             }
         }

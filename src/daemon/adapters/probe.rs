@@ -171,3 +171,60 @@ impl ServerCertVerifier for Seen {
         self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    async fn probed(address: String, server_name: &str) -> Vec<Presentation> {
+        let probe = TlsProbe::new(ProbeLimits { connections: 2, timeout: Duration::from_millis(300) });
+        probe.presented(&ProbeEndpoint { address, server_name: server_name.to_owned() }).await
+    }
+
+    fn reason(presentation: &Presentation) -> &str {
+        presentation.outcome.as_ref().expect_err("nothing was presented")
+    }
+
+    #[tokio::test]
+    async fn each_connection_says_why_it_failed() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = closed.local_addr().unwrap().to_string();
+        drop(closed);
+        let presented = probed(address.clone(), "shop.contoso.com").await;
+        assert_eq!(presented.len(), 2);
+        assert_eq!(presented[0].address, address);
+        assert!(reason(&presented[0]).contains("refused"), "{presented:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_never_answers_is_left_in_time() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let presented = probed(silent.local_addr().unwrap().to_string(), "shop.contoso.com").await;
+        assert!(reason(&presented[0]).contains("no handshake within 300 ms"), "{presented:?}");
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_speak_tls_is_told() {
+        let plain = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = plain.local_addr().unwrap().to_string();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = plain.accept().await {
+                let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            }
+        });
+        let presented = probed(address, "shop.contoso.com").await;
+        assert!(!reason(&presented[0]).is_empty(), "{presented:?}");
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_none_is_refused() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let presented = probed(listener.local_addr().unwrap().to_string(), "not a name").await;
+        assert!(reason(&presented[0]).contains("neither a host name nor an address"), "{presented:?}");
+        let unresolved = probed("127.0.0.1".to_owned(), "shop.contoso.com").await;
+        assert!(reason(&unresolved[0]).contains("cannot be resolved"), "{unresolved:?}");
+    }
+}

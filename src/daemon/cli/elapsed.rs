@@ -20,6 +20,18 @@ pub fn days_until(then: Timestamp, now: Timestamp) -> i64 {
     (then.as_second() - now.as_second()).div_euclid(24 * 60 * 60)
 }
 
+/// What is left until `then`, as people say it: days, and years where days say nothing to anybody.
+pub fn left_until(then: Timestamp, now: Timestamp) -> String {
+    /// From here on, years.
+    const MANY: i64 = 2 * 365;
+    match days_until(then, now) {
+        days if days < 0 => "it has ended".to_owned(),
+        1 => "1 day".to_owned(),
+        days if days < MANY => format!("{days} days"),
+        days => format!("{} years", days / 365),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -30,6 +42,20 @@ mod tests {
             [(0, "0.0s"), (840, "0.8s"), (12_000, "12s"), (185_000, "3m 05s"), (7_620_000, "2h 07m")]
         {
             assert_eq!(elapsed(Duration::from_millis(millis)), shown);
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_said_in_days_and_for_authorities_in_years() {
+        let now: Timestamp = "2026-11-23T12:00:00Z".parse().unwrap();
+        for (then, shown) in [
+            ("2026-11-22T12:00:00Z", "it has ended"),
+            ("2026-11-23T13:00:00Z", "0 days"),
+            ("2026-11-24T13:00:00Z", "1 day"),
+            ("2028-11-20T12:00:00Z", "728 days"),
+            ("2046-11-18T12:00:00Z", "20 years"),
+        ] {
+            assert_eq!(left_until(then.parse().unwrap(), now), shown);
         }
     }
 

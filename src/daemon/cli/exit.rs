@@ -18,7 +18,7 @@ pub enum Exit {
     NoInput = 66,
     /// Azure or another service cannot be reached.
     Unavailable = 69,
-    /// A fault of the program itself.
+    /// A fault of the program itself, or a service that needs a person.
     Software = 70,
     /// An output file cannot be made.
     CantCreat = 73,
@@ -46,10 +46,10 @@ Exit codes:
   0   done
   2   plan: changes are pending
   64  the command line is wrong
-  65  input data are wrong
+  65  input data are wrong; `apply`: a change was put back
   66  an input file cannot be read
   69  a service cannot be reached
-  70  a fault of certroll itself
+  70  a fault of certroll itself; `apply`: a service needs a person
   73  an output file cannot be made
   74  reading or writing failed
   75  it may work later

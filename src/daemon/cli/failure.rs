@@ -4,7 +4,7 @@ use std::error::Error;
 use std::fmt::Write;
 
 use super::exit::Exit;
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable};
 
 /// Why a command ends without having done its work. A bug is a panic, not one of these.
 #[derive(Debug)]
@@ -33,15 +33,21 @@ impl Failure {
     /// The whole message as standard error shows it.
     pub fn render(&self, terminal: &Terminal) -> String {
         let error = terminal.bad("error:");
-        let mut shown = format!("{error} {}\n", self.error);
+        let mut said = printable(&self.error.to_string());
+        let mut shown = format!("{error} {said}\n");
         let mut cause = self.error.source();
         while let Some(error) = cause {
-            // Infallible: it writes to a string.
-            let _ = writeln!(shown, "  caused by: {error}");
+            let text = printable(&error.to_string());
+            // Some errors repeat their source: what stands above is not said again.
+            if !said.contains(&text) {
+                // Infallible: it writes to a string.
+                let _ = writeln!(shown, "  caused by: {text}");
+            }
+            said = text;
             cause = error.source();
         }
         if let Some(hint) = &self.hint {
-            let _ = writeln!(shown, "{} {hint}", terminal.notable("hint:"));
+            let _ = writeln!(shown, "{} {}", terminal.notable("hint:"), printable(hint));
         }
         shown
     }
@@ -51,5 +57,32 @@ impl Failure {
 impl From<std::io::Error> for Failure {
     fn from(error: std::io::Error) -> Self {
         Self::new(Exit::IoErr, error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("{what}")]
+    struct Link {
+        what: &'static str,
+        source: Option<Box<Link>>,
+    }
+
+    fn chain(texts: &[&'static str]) -> Link {
+        let (what, rest) = texts.split_first().unwrap();
+        Link { what, source: (!rest.is_empty()).then(|| Box::new(chain(rest))) }
+    }
+
+    #[test]
+    fn causes_follow_and_are_not_repeated() {
+        let failure =
+            Failure::new(Exit::IoErr, chain(&["cannot plan", "cannot read: no key", "no key", "locked"]));
+        assert_eq!(
+            failure.hint("unlock it").render(&Terminal::plain(None)),
+            "error: cannot plan\n  caused by: cannot read: no key\n  caused by: locked\nhint: unlock it\n"
+        );
     }
 }

@@ -8,8 +8,11 @@ pub mod failure;
 pub mod inspect;
 pub mod output;
 pub mod plan;
+pub mod report;
+pub mod select;
 pub mod table;
 pub mod terminal;
+pub mod watch;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -19,11 +22,11 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::config::{self, Environment, LogLevel, Settings};
+use crate::config::{self, Environment, LogLevel, LogSettings, Settings};
 use crate::telemetry;
 use exit::{EXIT_CODES, Exit};
 use failure::Failure;
-use terminal::{ColorChoice, Terminal};
+use terminal::{ColorChoice, Terminal, printable};
 
 /// Carries renewed certificates from Azure Key Vault into Azure Cloud Services (extended support).
 ///
@@ -54,7 +57,7 @@ struct GlobalArguments {
     )]
     config: PathBuf,
 
-    /// The least important messages that are logged. Goes before `CERTROLL_LOG` and the configuration
+    /// The least important messages that are logged. Goes before `CERTROLL_LOG`
     #[arg(long, global = true, value_name = "LEVEL", help_heading = "Global options")]
     log_level: Option<LogLevel>,
 
@@ -122,18 +125,20 @@ impl Context {
             .map_err(|fault| Failure::new(Exit::Config, fault))?;
         for warning in &settings.warnings {
             let label = self.stderr.notable("warning:");
-            output::write_message(&format!("{label} {}\n", warning.headline()));
+            output::write_message(&format!("{label} {}\n", printable(&warning.headline())));
         }
         Ok(settings)
     }
 
-    /// Starts logging as settings, environment and command line ask for.
+    /// Starts logging for a command that a person waits for: warnings, unless environment or command line ask for more.
+    /// The level of the settings is the daemon's.
     ///
     /// # Errors
     /// `CERTROLL_LOG` is malformed.
     pub fn start_telemetry(&self, settings: &Settings) -> Result<(), Failure> {
         let filter = self.environment.get("CERTROLL_LOG");
-        telemetry::start(settings.log, self.log_level, filter, self.stderr.has_colour())
+        let log = LogSettings { level: LogLevel::Warn, ..settings.log };
+        telemetry::start(log, self.log_level, filter, self.stderr.has_colour())
             .map_err(|fault| Failure::new(Exit::Usage, fault))
     }
 }

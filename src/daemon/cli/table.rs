@@ -1,12 +1,13 @@
 //! Tables that fit the terminal.
 
-use super::terminal::Terminal;
+use super::terminal::{Terminal, printable};
 
 /// Rows under headings. Columns are as wide as their widest cell; on a terminal the widest columns are cut until the
 /// table fits, elsewhere nothing is cut.
 #[derive(Clone, Debug)]
 pub struct Table {
     headings: Vec<&'static str>,
+    whole: Vec<usize>,
     rows: Vec<Vec<String>>,
 }
 
@@ -18,12 +19,21 @@ const NARROWEST: usize = 8;
 impl Table {
     /// An empty table.
     pub fn new<const N: usize>(headings: [&'static str; N]) -> Self {
-        Self { headings: headings.to_vec(), rows: Vec::new() }
+        Self { headings: headings.to_vec(), whole: Vec::new(), rows: Vec::new() }
+    }
+
+    /// Names a column that is never cut, such as one that people copy from.
+    #[must_use]
+    pub fn never_cut(mut self, heading: &str) -> Self {
+        self.whole.extend(self.headings.iter().position(|known| *known == heading));
+        self
     }
 
     /// Adds a row with a cell for each heading.
     pub fn row<const N: usize>(&mut self, cells: [String; N]) {
         debug_assert_eq!(N, self.headings.len(), "a row has a cell for each heading");
+        // A line end would break the table.
+        let cells = cells.map(|cell| printable(&cell).replace('\n', " "));
         self.rows.push(Vec::from(cells));
     }
 
@@ -57,7 +67,11 @@ impl Table {
         let Some(available) = available else { return widths };
         let gaps = GAP * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > available {
-            let Some(widest) = widths.iter_mut().max().filter(|width| **width > NARROWEST) else { break };
+            let columns = widths.iter_mut().enumerate().filter(|(column, _)| !self.whole.contains(column));
+            let Some(widest) = columns.map(|(_, width)| width).max().filter(|width| **width > NARROWEST)
+            else {
+                break;
+            };
             *widest -= 1;
         }
         widths
@@ -112,5 +126,7 @@ mod tests {
         let shown = table().render(&Terminal::plain(Some(30)));
         assert!(shown.lines().all(|line| line.chars().count() <= 30), "{shown}");
         assert!(shown.contains("ShopTls  shop-kv/certif…"), "{shown}");
+        let whole = table().never_cut("SOURCE").render(&Terminal::plain(Some(30)));
+        assert!(whole.contains("shop-kv/certificates/shop-tls"), "{whole}");
     }
 }

@@ -85,6 +85,19 @@ impl Terminal {
     }
 }
 
+/// A text from outside without what would steer a terminal: control characters are shown escaped, line ends stay.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
 fn colour(choice: ColorChoice, environment: &Environment, is_terminal: bool) -> bool {
     match choice {
         ColorChoice::Always => true,
@@ -99,6 +112,11 @@ fn colour(choice: ColorChoice, environment: &Environment, is_terminal: bool) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_steers_a_terminal_is_escaped() {
+        assert_eq!(printable("CN=\u{1b}[31mred\r\nü"), "CN=\\u{1b}[31mred\\r\nü");
+    }
 
     #[test]
     fn colour_is_for_terminals_and_can_be_refused() {

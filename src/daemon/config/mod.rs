@@ -1,6 +1,6 @@
 //! The configuration: files and environment in, checked [`Settings`] out.
 //!
-//! Each text is read into a [`fragment`] (a tree whose values know their place), the fragments are merged, what does
+//! Each text is read into a fragment (a tree whose values know their place), the fragments are merged, what does
 //! not fit the schema is reported and taken out, and the rest is checked value by value. Nothing stops at the first
 //! problem: [`load`] reports all of them. Only [`Settings`] leaves this module. Nothing here talks to a network.
 
@@ -24,6 +24,7 @@ mod structure;
 pub use cron::{CronSchedule, ParseCronError};
 pub use duration::{ParseDurationError, parse_duration, show_duration};
 pub use environment::Environment;
+pub(crate) use file::{read_limited, read_stream_limited};
 pub use load::load;
 pub use place::{Origin, Place};
 pub use problem::{ConfigError, Problem, Severity};

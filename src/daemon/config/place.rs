@@ -77,6 +77,8 @@ struct Source {
     origin: Origin,
     text: String,
     base: usize,
+    /// Where each line begins, so that many problems of a large file are placed quickly.
+    lines: Vec<usize>,
 }
 
 impl Sources {
@@ -84,7 +86,8 @@ impl Sources {
     pub(crate) fn add(&mut self, origin: Origin, text: String) {
         // One offset lies between two texts, so that a span at the very end of one is not the start of the next.
         let base = self.texts.last().map_or(0, |last| last.base + last.text.len() + 1);
-        self.texts.push(Source { origin, text, base });
+        let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        self.texts.push(Source { origin, text, base, lines });
     }
 
     /// Every text with its origin and the offset that its spans are moved by.
@@ -109,13 +112,10 @@ impl Sources {
         if let Origin::Environment(_) = source.origin {
             return Place { origin: source.origin.clone(), line: None, column: None };
         }
-        let before = source.text.get(..span.start - source.base).unwrap_or(&source.text);
-        let line_start = before.rfind('\n').map_or(0, |at| at + 1);
-        Place {
-            origin: source.origin.clone(),
-            line: Some(before.matches('\n').count() + 1),
-            column: Some(before[line_start..].chars().count() + 1),
-        }
+        let offset = span.start - source.base;
+        let line = source.lines.partition_point(|start| *start <= offset).max(1);
+        let before = source.text.get(source.lines[line - 1]..offset).unwrap_or_default();
+        Place { origin: source.origin.clone(), line: Some(line), column: Some(before.chars().count() + 1) }
     }
 
     /// The text of a span.

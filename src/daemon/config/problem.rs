@@ -89,6 +89,9 @@ pub struct ConfigError {
     pub problems: Vec<Problem>,
 }
 
+/// Most problems that the message shows: more are one mistake many times over, or a file of another program.
+const SHOWN: usize = 100;
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let errors = self.problems.iter().filter(|problem| problem.severity == Severity::Error).count();
@@ -96,10 +99,13 @@ impl fmt::Display for ConfigError {
             1 => f.write_str("the configuration has 1 error")?,
             count => write!(f, "the configuration has {count} errors")?,
         }
-        for problem in &self.problems {
+        for problem in self.problems.iter().take(SHOWN) {
             write!(f, "\n  {problem}")?;
         }
-        Ok(())
+        match self.problems.len().saturating_sub(SHOWN) {
+            0 => Ok(()),
+            more => write!(f, "\n  and {more} more"),
+        }
     }
 }
 

@@ -4,7 +4,8 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
-/// A value that is wiped when it is dropped and never printed.
+/// A value that is wiped when it is dropped and never printed. Comparing two takes a time that depends on them: it tells
+/// whether settings changed, and is not for checking what a stranger sends.
 #[derive(Clone)]
 pub struct Secret(Zeroizing<String>);
 

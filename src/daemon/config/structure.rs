@@ -57,7 +57,12 @@ impl Walk<'_> {
         let Some(form) = forms.iter().find(|form| form["type"] == found) else {
             let expected: Vec<String> = forms.iter().map(|form| expected(form)).collect();
             let shown = self.shown(&span, value.get_ref(), path);
-            self.error(&span, path, format!("found {shown}")).expect(expected.join(" or "));
+            let wants_list = found == "object" && forms.iter().any(|form| form["items"]["type"] == "object");
+            let problem = self.error(&span, path, format!("found {shown}"));
+            problem.expect(expected.join(" or "));
+            if wants_list {
+                problem.hint(format!("write `[[{}]]`", unnumbered(path)));
+            }
             return false;
         };
         match value.get_mut() {
@@ -248,6 +253,11 @@ fn expected(form: &Schema) -> String {
         },
         _ => "a table".to_owned(),
     }
+}
+
+/// A path as TOML's headings have it.
+fn unnumbered(path: &str) -> String {
+    path.split('.').map(|key| key.split('[').next().unwrap_or(key)).collect::<Vec<_>>().join(".")
 }
 
 fn cut(text: &str) -> String {

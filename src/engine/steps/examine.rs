@@ -28,9 +28,8 @@ pub(crate) async fn examine(drive: &mut Drive<'_>, until: Timestamp) -> Result<(
         let Some(expected) = drive.rollout.expected() else {
             return drive.give_up(Cause::NotReadable { message: "nothing was captured".to_owned() }).await;
         };
-        let mismatches = match judge(&expected, evidence.clone()) {
-            Ok(_) => return drive.record(Event::Examined { evidence: Box::new(evidence) }).await,
-            Err(mismatches) => mismatches,
+        let Err(mismatches) = judge(&expected, evidence.clone()) else {
+            return drive.record(Event::Examined { evidence: Box::new(evidence) }).await;
         };
         other_model += u32::from(mismatches.iter().any(|mismatch| matches!(mismatch, Mismatch::Model(_))));
         if drive.outside.clock.now() >= until || other_model >= MODEL_READINGS {

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use certroll_core::ports::{FaultKind, PortError, Progress};
 use certroll_core::retry::poll_interval;
 use certroll_core::rollout::{Event, OperationOutcome};
-use certroll_core::target::cloud_service::{InstanceState, OperationHandle, OperationStatus, RoleInstance};
+use certroll_core::target::cloud_service::{
+    InstanceState, OperationFailure, OperationHandle, OperationStatus, RoleInstance,
+};
 use jiff::Timestamp;
 
 use crate::rollout::{Drive, Interruption};
@@ -16,7 +18,7 @@ pub(crate) async fn follow(
     handle: &OperationHandle,
     since: Timestamp,
 ) -> Result<(), Interruption> {
-    let mut watch = Watch::new(drive, since);
+    let mut watch = Watch::of_put(drive, since);
     let outcome = loop {
         match watch.poll(drive, handle).await? {
             Polled::Running { wait } => {
@@ -36,9 +38,25 @@ pub(crate) struct Watch {
     since: Timestamp,
     moved: Timestamp,
     last: Option<Vec<RoleInstance>>,
-    /// The URL that was given cannot be followed: the service itself tells.
+    /// The URL that was given cannot be followed, or has not been answered for long: the service itself tells.
     by_resource: bool,
+    /// Polls in a row that failed.
+    failures: u32,
+    whose: Whose,
 }
+
+/// What started an operation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// A PUT: it is over once the service itself is no longer busy.
+    Put,
+    /// A walk: the service may go on being busy, waiting for the next walk.
+    Walk,
+}
+
+/// Polls of a URL that may fail in a row; each was repeated by the port already. Then the service itself is asked: an
+/// update that succeeded must not be turned back because the place that tells of it is down.
+const FAILURES: u32 = 3;
 
 /// Where an operation stands.
 pub(crate) enum Polled {
@@ -54,8 +72,14 @@ pub(crate) enum Polled {
 impl Watch {
     /// Watches an operation that began at `since`. A process that was started again gives it the whole time without
     /// progress anew.
-    pub(crate) fn new(drive: &Drive<'_>, since: Timestamp) -> Self {
-        Self { since, moved: drive.outside.clock.now(), last: None, by_resource: false }
+    pub(crate) fn of_walk(drive: &Drive<'_>, since: Timestamp) -> Self {
+        let moved = drive.outside.clock.now();
+        Self { since, moved, last: None, by_resource: false, failures: 0, whose: Whose::Walk }
+    }
+
+    /// The same for the operation of a PUT.
+    fn of_put(drive: &Drive<'_>, since: Timestamp) -> Self {
+        Self { whose: Whose::Put, ..Self::of_walk(drive, since) }
     }
 
     /// Asks once, for the operation and for the instances, whose states are what moves.
@@ -67,12 +91,18 @@ impl Watch {
         let services = Arc::clone(&drive.outside.services);
         let service = drive.rollout.update().service.clone();
         let handle = if self.by_resource { &OperationHandle::ProvisioningState } else { handle };
-        let wait = match services.operation(&service, handle).await {
+        let mut status = services.operation(&service, handle).await;
+        if matches!(status, Ok(OperationStatus::Succeeded)) && !self.by_resource {
+            let state = services.operation(&service, &OperationHandle::ProvisioningState).await;
+            status = self.confirmed(state);
+        }
+        let wait = match status {
             Ok(OperationStatus::Succeeded) => return Ok(Polled::Ended(OperationOutcome::Succeeded)),
             Ok(OperationStatus::Failed(failure)) => {
                 return Ok(Polled::Ended(OperationOutcome::Failed { failure }));
             }
             Ok(OperationStatus::InProgress { retry_after }) => {
+                self.failures = 0;
                 poll_interval(retry_after, drive.limits.poll_interval)
             }
             Err(error) => {
@@ -99,11 +129,27 @@ impl Watch {
         Ok(Polled::Running { wait })
     }
 
+    /// What an operation that succeeded amounts to, by the service's own state: that can be `Failed` all the same, or
+    /// not yet settled.
+    fn confirmed(&self, state: Result<OperationStatus, PortError>) -> Result<OperationStatus, PortError> {
+        match (state, self.whose) {
+            (Ok(OperationStatus::InProgress { .. }), Whose::Walk) => Ok(OperationStatus::Succeeded),
+            (Ok(OperationStatus::Failed(OperationFailure { code, .. })), _) => {
+                let message = format!("the operation succeeded, and left the service in the state `{code}`");
+                Ok(OperationStatus::Failed(OperationFailure { code, message }))
+            }
+            (state, _) => state,
+        }
+    }
+
     fn unreadable(&mut self, drive: &Drive<'_>, error: &PortError) {
         tracing::warn!(rollout = %drive.id(), error = %error, "the operation cannot be polled");
         drive.waiting(&Progress::Repeating { message: error.to_string() });
+        self.failures += 1;
         // The URL names a foreign host, or the service has forgotten the operation.
-        if matches!(error.kind(), FaultKind::ForeignHost | FaultKind::NotFound | FaultKind::Malformed) {
+        let useless =
+            matches!(error.kind(), FaultKind::ForeignHost | FaultKind::NotFound | FaultKind::Malformed);
+        if useless || self.failures >= FAILURES {
             self.by_resource = true;
         }
     }

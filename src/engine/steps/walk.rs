@@ -67,7 +67,7 @@ async fn walk_one(
 ) -> Result<Option<OperationOutcome>, Interruption> {
     let services = Arc::clone(&drive.outside.services);
     let service = drive.rollout.update().service.clone();
-    let mut watch = Watch::new(drive, since);
+    let mut watch = Watch::of_walk(drive, since);
     drive.waiting(&Progress::Domain { domain });
     let handle = loop {
         match services.walk_update_domain(&service, domain).await {

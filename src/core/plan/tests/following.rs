@@ -128,13 +128,15 @@ fn the_remote_desktop_certificate_is_left_alone_unless_it_is_mapped() {
 }
 
 #[test]
-fn the_state_of_the_remote_desktop_certificate_stops_nothing() {
+fn the_remote_desktop_certificate_is_not_followed_and_must_be_there_still() {
     let rdp = leaf("rdp", 2025);
     let (mut world, _, new) = renewed();
     world.holds("rdp/1", &rdp).delivers(&["rdp/1"]).roles[0]
         .certificates
         .push((RDP.to_owned(), rdp.thumbprint().to_string()));
     world.version("rdp/1").enabled = false;
+    // The service fetches every reference at every update: one that is gone would fail this one, and its way back.
+    world.assert_kept_refused("rdp/1");
     let update = world.planned();
     assert_eq!(changed(&update), [change("Web", "ShopTls", &new)]);
     assert_eq!(secrets(&update), ["shop-kv/tls/2", "shop-kv/rdp/1"]);

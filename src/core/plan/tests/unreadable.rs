@@ -91,6 +91,7 @@ fn a_lost_reference_that_nothing_is_left_for_stays() {
     let violations = world.blocked();
     assert!(violations[0].hint.contains("name = \"Shop\""), "{violations:#?}");
     world.map("Shop", "shop-kv/certificates/shop");
+    world.assert_kept_refused("api/1");
     let report = world.service();
     let Status::Planned { update } = report.status else { panic!("{report:#?}") };
     assert_eq!(changed(&update), [change("Web", "Shop", &shop2)]);
@@ -213,12 +214,13 @@ fn an_unreadable_service_stops_no_other() {
 }
 
 #[test]
-fn what_is_not_followed_need_not_be_readable() {
+fn what_is_not_followed_must_be_there_still() {
     let (mut world, [_, shop2, ..]) = two_lost();
     lose(&mut world, "api/1");
     world.object("shop-kv", "api").unreadable = Some(forbidden("a permission is missing"));
     world.policy.follow = Follow::Listed;
     world.map("Shop", "shop-kv/certificates/shop");
+    world.assert_kept_refused("api/1");
     let update = world.planned();
     assert_eq!(changed(&update), [change("Web", "Shop", &shop2)]);
     assert_eq!(secrets(&update), ["shop-kv/shop/2", "shop-kv/api/1"]);

@@ -488,6 +488,16 @@ impl World {
         }
     }
 
+    /// A reference that stays and is gone is refused, by a guard; then lets that guard pass.
+    #[track_caller]
+    pub(crate) fn assert_kept_refused(&mut self, name: &str) {
+        let violations = self.blocked();
+        let kept = violations.iter().find(|violation| violation.guard == "enabled");
+        let kept = kept.unwrap_or_else(|| panic!("{violations:#?}"));
+        assert!(kept.subject.contains(name) && kept.subject.ends_with("which stays"), "{kept:#?}");
+        self.policy.guards.relaxed.insert(Guard::Enabled);
+    }
+
     #[track_caller]
     pub(crate) fn assert_current(&self) -> Vec<String> {
         let report = self.service();

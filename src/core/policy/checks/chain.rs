@@ -20,7 +20,8 @@ pub fn chain(
     let new: Vec<Certificate> = after.iter().flatten().cloned().collect();
     let entries = after.iter().enumerate().filter_map(|(place, leaf)| Some((place, leaf.as_ref()?)));
     for (place, leaf) in entries.filter(|(_, leaf)| !leaf.is_ca()) {
-        let held = match before.get(place).and_then(Option::as_ref) {
+        let predecessor = before.get(place).and_then(Option::as_ref);
+        let held = match predecessor {
             Some(predecessor) => Held::by(predecessor, &old),
             None => Held::beside(&old),
         };
@@ -29,7 +30,8 @@ pub fn chain(
         if top.is_self_issued() {
             continue;
         }
-        if issuers.is_empty() && held.issuers == 0 {
+        // A role that never held an issuer and is not worse off than before is no news.
+        if issuers.is_empty() && held.issuers == 0 && predecessor.is_none() {
             findings.warn(format!(
                 "role `{role}` holds no issuer of `{}` ({}); clients must find the intermediate certificate by themselves",
                 leaf.subject(),

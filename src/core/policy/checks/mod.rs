@@ -11,7 +11,7 @@ mod strength;
 mod tests;
 
 pub use chain::chain;
-pub use service::{extension, placement};
+pub use service::{extension, kept, placement};
 
 use std::borrow::Cow;
 

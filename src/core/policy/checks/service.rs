@@ -1,7 +1,7 @@
 //! Guards about the service and its vaults.
 
 use super::{Findings, GuardPolicy, Objection};
-use crate::id::{CloudServiceId, SourceVaultId};
+use crate::id::{CloudServiceId, SecretIdentifier, SourceVaultId};
 use crate::plan::Unreadable;
 use crate::policy::Guard;
 use crate::ports::VaultResource;
@@ -66,6 +66,21 @@ pub fn placement(
         )),
         None => {}
     }
+}
+
+/// A secret that stays is there: the service may fetch every reference at every update, and at the way back too.
+pub fn kept(
+    secret: &SecretIdentifier,
+    unreadable: &Unreadable,
+    policy: &GuardPolicy,
+    findings: &mut Findings,
+) {
+    let objection = Objection {
+        expected: "a version that is enabled, since the service may fetch it at any update".to_owned(),
+        found: unreadable.reason.clone(),
+        way_out: "recover or enable it, or take it out of `osProfile.secrets`".into(),
+    };
+    findings.add(Guard::Enabled, &format!("secret `{secret}`, which stays"), objection, policy);
 }
 
 /// No Key Vault extension rotates the same service: two hands on one certificate undo each other's work.

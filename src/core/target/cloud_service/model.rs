@@ -1,5 +1,7 @@
 //! The resource as Resource Manager returned it: JSON kept whole, with typed views of what certroll needs.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use thiserror::Error;
@@ -8,10 +10,18 @@ use super::OsProfile;
 use crate::cscfg::{CscfgError, ServiceConfiguration};
 use crate::id::{CloudServiceId, ParseIdError};
 
-/// A cloud service as read. Members that are not known stay where they are.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// A cloud service as read. Members that are not known stay where they are. Its cscfg and extensions may hold secrets:
+/// `Debug` prints the id alone.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct CloudServiceModel(Value);
+
+impl fmt::Debug for CloudServiceModel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let id = self.0.get("id").and_then(Value::as_str).unwrap_or_default();
+        f.debug_struct("CloudServiceModel").field("id", &id).finish_non_exhaustive()
+    }
+}
 
 /// How an update walks the update domains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,10 +300,16 @@ pub(crate) fn normalised_location(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect()
 }
 
-/// The body of a PUT, made by [`CloudServiceModel::put_body`] only.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+/// The body of a PUT, made by [`CloudServiceModel::put_body`] only. It holds the cscfg: `Debug` prints nothing of it.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct PutBody(Value);
+
+impl fmt::Debug for PutBody {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PutBody").finish_non_exhaustive()
+    }
+}
 
 impl PutBody {
     /// The body as it is sent.

@@ -67,8 +67,9 @@ pub(crate) fn check(keys: &PollKeys, checker: &mut Checker<'_>) -> Option<PollSe
             // Both are read all the same, so that what is wrong with them is told too.
             let _ = zone.and_then(|zone| cron(schedule, zone, checker));
             let _ = checker.duration(every, LEAST, MOST);
+            let place = checker.sources.place(&schedule.span);
             checker
-                .error(&every.span, "`schedule` and `every` are both set")
+                .error(&every.span, format!("`schedule` is set too, at {place}"))
                 .expect("one of the two: `schedule` for times of the clock, `every` for an interval");
             None
         }

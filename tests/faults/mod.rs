@@ -1,0 +1,4 @@
+//! What goes wrong at each step of a rollout, and how it ends.
+
+mod ambiguous;
+mod steps;
