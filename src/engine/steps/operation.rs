@@ -18,18 +18,7 @@ pub(crate) async fn follow(
     handle: &OperationHandle,
     since: Timestamp,
 ) -> Result<(), Interruption> {
-    let mut watch = Watch::of_put(drive, since);
-    let outcome = loop {
-        match watch.poll(drive, handle).await? {
-            Polled::Running { wait } => {
-                if let Some(outcome) = watch.too_long(drive) {
-                    break outcome;
-                }
-                drive.pause(wait).await?;
-            }
-            Polled::Ended(outcome) => break outcome,
-        }
-    };
+    let outcome = Watch::of_put(drive, since).outcome(drive, handle).await?;
     drive.record(Event::OperationEnded { outcome }).await
 }
 
@@ -59,7 +48,7 @@ enum Whose {
 const FAILURES: u32 = 3;
 
 /// Where an operation stands.
-pub(crate) enum Polled {
+enum Polled {
     /// It runs; the next poll is due after this wait.
     Running {
         /// The wait.
@@ -82,8 +71,27 @@ impl Watch {
         Self { whose: Whose::Put, ..Self::of_walk(drive, since) }
     }
 
+    /// Polls until the operation is over, or has taken too long.
+    pub(crate) async fn outcome(
+        &mut self,
+        drive: &mut Drive<'_>,
+        handle: &OperationHandle,
+    ) -> Result<OperationOutcome, Interruption> {
+        loop {
+            match self.poll(drive, handle).await? {
+                Polled::Ended(outcome) => return Ok(outcome),
+                Polled::Running { wait } => {
+                    if let Some(outcome) = self.too_long(drive) {
+                        return Ok(outcome);
+                    }
+                    drive.pause(wait).await?;
+                }
+            }
+        }
+    }
+
     /// Asks once, for the operation and for the instances, whose states are what moves.
-    pub(crate) async fn poll(
+    async fn poll(
         &mut self,
         drive: &mut Drive<'_>,
         handle: &OperationHandle,
@@ -155,7 +163,7 @@ impl Watch {
     }
 
     /// Something moved.
-    pub(crate) fn progressed(&mut self, drive: &Drive<'_>) {
+    fn progressed(&mut self, drive: &Drive<'_>) {
         self.moved = drive.outside.clock.now();
     }
 

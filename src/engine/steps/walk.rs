@@ -13,7 +13,7 @@ use certroll_core::verify::{self, Generation};
 use jiff::Timestamp;
 
 use super::examine::probe_all;
-use super::operation::{Polled, Watch};
+use super::operation::Watch;
 use super::reading::reading;
 use crate::rollout::{Drive, Interruption};
 
@@ -89,19 +89,10 @@ async fn walk_one(
         let interval = drive.limits.poll_interval;
         drive.pause(interval).await?;
     };
-    loop {
-        match watch.poll(drive, &handle).await? {
-            Polled::Running { wait } => {
-                if let Some(outcome) = watch.too_long(drive) {
-                    return Ok(Some(outcome));
-                }
-                drive.pause(wait).await?;
-            }
-            Polled::Ended(OperationOutcome::Succeeded) => break,
-            Polled::Ended(outcome) => return Ok(Some(outcome)),
-        }
+    match watch.outcome(drive, &handle).await? {
+        OperationOutcome::Succeeded => domain_is_right(drive, domain, since).await,
+        outcome => Ok(Some(outcome)),
     }
-    domain_is_right(drive, domain, since).await
 }
 
 /// The domain's instances are started, and no endpoint shows anything but the old or the new leaf.
