@@ -14,7 +14,8 @@ pub const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// asked for; `jitter` is between 0 and 1 and spreads our own delays over their upper half.
 pub fn delay(attempt: u32, retry_after: Option<Duration>, jitter: f64) -> Duration {
     let own = FIRST.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(LONGEST);
-    let own = own.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0));
+    let jitter = if jitter.is_nan() { 0.0 } else { jitter.clamp(0.0, 1.0) };
+    let own = own.mul_f64(0.5 + 0.5 * jitter);
     match retry_after {
         Some(asked) => asked.min(LONGEST_RETRY_AFTER).max(own),
         None => own,
@@ -36,6 +37,7 @@ mod tests {
         assert_eq!(delays, [1, 2, 4, 8, 16, 32, 32, 32]);
         assert_eq!(delay(u32::MAX, None, 1.0), LONGEST);
         assert_eq!(delay(3, None, 0.0), Duration::from_secs(2));
+        assert_eq!(delay(3, None, f64::NAN), Duration::from_secs(2));
     }
 
     #[test]
