@@ -94,6 +94,7 @@ pub fn limits(settings: &RolloutSettings) -> Limits {
         no_progress: settings.no_progress_for,
         operation: settings.longest,
         settle: settings.instances_within + settings.probe_within,
+        probe: settings.probe_within,
         busy: Limits::default().busy.min(settings.longest),
     }
 }

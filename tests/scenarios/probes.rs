@@ -35,6 +35,22 @@ async fn one_instance_with_the_old_certificate_turns_the_rollout_back() {
     assert_eq!((azure.puts(), azure.puts_into_an_operation()), (2, 0));
 }
 
+/// The configuration gives instances ten minutes and endpoints five: a certificate that is not served goes after five.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_served_does_not_stay_for_as_long_as_instances_may_take() {
+    let (mut cloud, _) = renewed_shop();
+    cloud.fault(one_keeps_the_old());
+    let azure = Azure::shop(cloud).await;
+    let update = azure.planned().await;
+    azure.roll_out(update).await;
+    let records = azure.journal.records();
+    let at = |fits: fn(&Event) -> bool| records.iter().find(|record| fits(&record.event)).unwrap().at;
+    let ended = at(|event| matches!(event, Event::OperationEnded { .. }));
+    let back = at(|event| matches!(event, Event::TurnedBack { .. }));
+    let waited = back.duration_since(ended).as_secs();
+    assert!((300..360).contains(&waited), "{waited} s");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_endpoint_that_is_closed_turns_the_rollout_back() {
     let (cloud, _) = renewed_shop();

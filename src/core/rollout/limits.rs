@@ -13,6 +13,9 @@ pub struct Limits {
     pub operation: Duration,
     /// Longest time for instances and endpoints to be right once the operation has succeeded.
     pub settle: Duration,
+    /// Longest time for endpoints to be right once the instances are. Part of `settle`: a certificate that is not
+    /// served must not stay as long as a slow instance may take.
+    pub probe: Duration,
     /// Longest time that another operation is waited for before the PUT.
     pub busy: Duration,
 }
@@ -33,6 +36,7 @@ impl Default for Limits {
             no_progress: Duration::from_secs(2 * 60 * 60),
             operation: Duration::from_secs(9 * 60 * 60),
             settle: Duration::from_secs(15 * 60),
+            probe: Duration::from_secs(5 * 60),
             busy: Duration::from_secs(60 * 60),
         }
     }

@@ -1,4 +1,4 @@
-//! What a certificate is carried to. One kind today; every match on it is exhaustive, so that the next kind (a VM
-//! scale set, whose `osProfile.secrets` is the same) is found by the compiler.
+//! What a certificate is carried to. One kind today. The next one, a VM scale set, has the same `osProfile.secrets` and
+//! no cscfg: planning and judging, which still speak of a cscfg, have to be parted from it then.
 
 pub mod cloud_service;

@@ -20,6 +20,7 @@ const MODEL_READINGS: u32 = 2;
 /// Collects evidence until it shows what is expected, or until the last moment.
 pub(crate) async fn examine(drive: &mut Drive<'_>, until: Timestamp) -> Result<(), Interruption> {
     let mut other_model = 0;
+    let mut patience = ProbePatience::default();
     loop {
         let evidence = match collect(drive, until).await? {
             Ok(evidence) => evidence,
@@ -32,7 +33,9 @@ pub(crate) async fn examine(drive: &mut Drive<'_>, until: Timestamp) -> Result<(
             return drive.record(Event::Examined { evidence: Box::new(evidence) }).await;
         };
         other_model += u32::from(mismatches.iter().any(|mismatch| matches!(mismatch, Mismatch::Model(_))));
-        if drive.outside.clock.now() >= until || other_model >= MODEL_READINGS {
+        let only_endpoints = mismatches.iter().all(|mismatch| matches!(mismatch, Mismatch::Endpoint { .. }));
+        let served_late = patience.is_over(only_endpoints, drive);
+        if drive.outside.clock.now() >= until || other_model >= MODEL_READINGS || served_late {
             return drive.record(Event::Examined { evidence: Box::new(evidence) }).await;
         }
         drive.waiting(&Progress::Examining {
@@ -40,6 +43,26 @@ pub(crate) async fn examine(drive: &mut Drive<'_>, until: Timestamp) -> Result<(
         });
         let interval = drive.limits.poll_interval;
         drive.pause(interval).await?;
+    }
+}
+
+/// How long nothing but endpoints has been wrong.
+#[derive(Debug, Default)]
+pub(crate) struct ProbePatience {
+    since: Option<Timestamp>,
+}
+
+impl ProbePatience {
+    /// Whether endpoints have had their time since everything else became right. Begins anew where something else is
+    /// wrong again.
+    pub(crate) fn is_over(&mut self, only_endpoints: bool, drive: &Drive<'_>) -> bool {
+        if !only_endpoints {
+            self.since = None;
+            return false;
+        }
+        let now = drive.outside.clock.now();
+        let since = *self.since.get_or_insert(now);
+        since.checked_add(drive.limits.probe).is_ok_and(|last| now >= last)
     }
 }
 

@@ -12,7 +12,7 @@ use certroll_core::target::cloud_service::{
 use certroll_core::verify::{self, Generation};
 use jiff::Timestamp;
 
-use super::examine::probe_all;
+use super::examine::{ProbePatience, probe_all};
 use super::operation::Watch;
 use super::reading::reading;
 use crate::rollout::{Drive, Interruption};
@@ -106,6 +106,7 @@ async fn domain_is_right(
     let now = drive.outside.clock.now();
     let until = now.checked_add(drive.limits.settle).unwrap_or(now);
     let overall = since.checked_add(drive.limits.operation).unwrap_or(since);
+    let mut patience = ProbePatience::default();
     loop {
         let instances = match reading(drive, overall, true, || services.instances(&service)).await? {
             Ok(instances) => instances,
@@ -123,7 +124,8 @@ async fn domain_is_right(
             .collect();
         let mut wrong: Vec<String> =
             verify::instances(&names, &of_domain).iter().map(ToString::to_string).collect();
-        if wrong.is_empty() && drive.rollout.update().probe_binding {
+        let instances_are_right = wrong.is_empty();
+        if instances_are_right && drive.rollout.update().probe_binding {
             let seen = probe_all(drive).await;
             wrong = seen
                 .iter()
@@ -134,7 +136,7 @@ async fn domain_is_right(
         if wrong.is_empty() {
             return Ok(None);
         }
-        if drive.outside.clock.now() >= until {
+        if patience.is_over(instances_are_right, drive) || drive.outside.clock.now() >= until {
             let message = format!("after the walk to update domain {domain}: {}", wrong.join("; "));
             let failure = OperationFailure { code: "UpdateDomainUnhealthy".to_owned(), message };
             return Ok(Some(OperationOutcome::Failed { failure }));

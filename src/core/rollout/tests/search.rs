@@ -16,6 +16,7 @@ const LIMITS: Limits = Limits {
     no_progress: Duration::from_secs(180),
     operation: Duration::from_secs(240),
     settle: Duration::from_secs(60),
+    probe: Duration::from_secs(60),
     busy: Duration::from_secs(120),
 };
 
