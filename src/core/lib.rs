@@ -10,5 +10,6 @@ pub mod policy;
 pub mod ports;
 pub mod retry;
 pub mod rollout;
+pub mod standing;
 pub mod target;
 pub mod verify;

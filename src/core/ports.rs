@@ -13,7 +13,9 @@ use crate::id::{
     CloudServiceId, ObjectKind, ObjectName, RolloutId, SecretIdentifier, SourceVaultId, Thumbprint,
     VaultName, VaultObject, VersionId,
 };
+use crate::plan::VaultContent;
 use crate::rollout::Event;
+use crate::standing::{Decided, Standings};
 use crate::target::cloud_service::{
     CloudServiceModel, OperationHandle, OperationStatus, PutBody, RoleInstance,
 };
@@ -313,8 +315,50 @@ pub trait EndpointProbe: Send + Sync {
 
 /// Why the journal cannot be written or read.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
-#[error("{0}")]
-pub struct JournalError(pub String);
+#[error("{message}")]
+pub struct JournalError {
+    /// The kind, by which code decides.
+    pub kind: JournalFault,
+    /// What happened and where, with what was expected.
+    pub message: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
+}
+
+impl JournalError {
+    /// An error without a way out that is known.
+    pub fn new(kind: JournalFault, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), hint: None }
+    }
+
+    /// Adds a way out.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Kinds of trouble with the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalFault {
+    /// There is none yet.
+    Absent,
+    /// Another process writes it.
+    Held,
+    /// This user may not open it, or others may read it.
+    Denied,
+    /// The disk is full.
+    Full,
+    /// The disk or the file cannot be written.
+    ReadOnly,
+    /// Its content is damaged.
+    Corrupt,
+    /// A later version of certroll wrote it.
+    Newer,
+    /// Anything else.
+    Failed,
+}
 
 /// One event as the journal holds it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -332,10 +376,31 @@ pub struct Recorded {
 pub trait RolloutJournal: Send + Sync {
     /// Writes one event.
     async fn append(&self, record: &Recorded) -> Result<(), JournalError>;
+    /// Writes what a person decided.
+    async fn decide(&self, decided: &Decided) -> Result<(), JournalError>;
     /// The events of every rollout that has no ending, oldest first.
     async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError>;
-    /// The events of the latest rollouts, the latest rollout first, at most `rollouts` of them.
-    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError>;
+    /// The events of the latest rollouts, of one service or of all, the latest rollout first, at most `rollouts` of
+    /// them.
+    async fn history(
+        &self,
+        service: Option<&CloudServiceId>,
+        rollouts: usize,
+    ) -> Result<Vec<Vec<Recorded>>, JournalError>;
+    /// The events of one rollout; empty where it is not known.
+    async fn rollout(&self, rollout: &RolloutId) -> Result<Vec<Recorded>, JournalError>;
+    /// What all of it amounts to for each service.
+    async fn standings(&self) -> Result<Standings, JournalError>;
+}
+
+/// What is remembered of immutable vault versions, so that no secret's value is fetched twice. It may be lost at any
+/// time, so nothing here fails: what cannot be remembered is fetched again. Holds certificates, never a key.
+#[async_trait]
+pub trait VersionMemory: Send + Sync {
+    /// What a version holds, where that is remembered.
+    async fn recall(&self, version: &SecretIdentifier) -> Option<VaultContent>;
+    /// Remembers it.
+    async fn remember(&self, version: &SecretIdentifier, content: &VaultContent);
 }
 
 /// Hears what a rollout does, for people who watch. Never holds it up.

@@ -17,6 +17,9 @@ pub(crate) async fn certificate(
     if let Some(content) = world.content(secret) {
         return content;
     }
+    if let Some(content) = recalled(secret, outside, world).await {
+        return Ok(content);
+    }
     let object = outside
         .vaults
         .certificate(secret.vault(), secret.name(), Some(secret.version()))
@@ -55,6 +58,9 @@ pub(crate) async fn secret(
     {
         return content;
     }
+    if let Some(content) = recalled(secret, outside, world).await {
+        return Ok(content);
+    }
     let object = outside
         .vaults
         .secret(secret.vault(), secret.name(), Some(secret.version()))
@@ -68,8 +74,19 @@ pub(crate) async fn secret(
             None,
         ))
     });
+    // That a version cannot be understood is not kept: a later certroll may understand it.
+    if let Ok(content) = &content {
+        outside.versions.remember(secret, content).await;
+    }
     world.remember_content(secret, content.clone());
     content
+}
+
+/// What an earlier process found in a version, opened. It never changes.
+async fn recalled(secret: &SecretIdentifier, outside: &Outside, world: &World) -> Option<VaultContent> {
+    let content = outside.versions.recall(secret).await?;
+    world.remember_content(secret, Ok(content.clone()));
+    Some(content)
 }
 
 fn opened(object: &SecretObject) -> Result<VaultContent, Unreadable> {

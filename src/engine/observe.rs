@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use certroll_core::id::CloudServiceId;
 use certroll_core::plan::{Need, Observation, Unreadable, needs};
 use certroll_core::policy::Policy;
+use certroll_core::standing::Standings;
 use certroll_core::target::cloud_service::CloudServiceModel;
 use futures::StreamExt;
 
@@ -23,8 +24,9 @@ const ROUNDS: usize = 8;
 
 /// Everything that planning `policy` needs. What cannot be read is in the observation with its reason.
 pub(crate) async fn observe(policy: &Policy, outside: &Outside, world: &World) -> Observation {
-    let mut observation =
-        Observation { services: services(policy, outside, world).await, ..Observation::default() };
+    let standings = outside.journal.standings().await.unwrap_or_else(Standings::unknown);
+    let services = services(policy, outside, world).await;
+    let mut observation = Observation { services, standings, ..Observation::default() };
     for round in 1..=ROUNDS {
         let wanted: BTreeSet<Need> =
             policy.services.iter().flat_map(|service| needs(service, &observation)).collect();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use certroll_core::ports::{
-    Clock, CloudServices, EndpointProbe, RolloutJournal, RolloutObserver, VaultReader,
+    Clock, CloudServices, EndpointProbe, RolloutJournal, RolloutObserver, VaultReader, VersionMemory,
 };
 
 /// Everything that the engine reaches the outside by.
@@ -15,6 +15,8 @@ pub struct Outside {
     pub services: Arc<dyn CloudServices>,
     /// The record of rollouts.
     pub journal: Arc<dyn RolloutJournal>,
+    /// What is remembered of immutable versions.
+    pub versions: Arc<dyn VersionMemory>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// TLS endpoints.

@@ -1,11 +1,13 @@
 //! Carries one rollout to its ending: asks core for the next action, does it, writes down what happened, and asks
 //! again. A rollout that another process began is continued by the same path.
 
+use std::collections::VecDeque;
+
 use certroll_core::id::RolloutId;
-use certroll_core::plan::PlannedUpdate;
+use certroll_core::plan::ApprovedUpdate;
 use certroll_core::ports::{JournalError, Progress, Recorded};
 use certroll_core::rollout::{
-    Action, Cause, Ending, Event, FoldError, Initiator, Limits, Rollout, give_up, next_action,
+    Action, Cause, Ending, Event, FoldError, Limits, Rollout, give_up, next_action,
 };
 use certroll_core::target::cloud_service::CloudServiceModel;
 use thiserror::Error;
@@ -43,7 +45,7 @@ pub enum Outcome {
         rollout: Box<Rollout>,
         /// The ending.
         ending: Ending,
-        /// What the journal could not take, if it failed on the way.
+        /// Why the journal lacks the last events, if it does.
         journal_lost: Option<JournalError>,
     },
     /// It was asked to stop. The journal has everything that is needed to go on.
@@ -59,12 +61,12 @@ pub enum Outcome {
 /// The journal cannot take it: then nothing was done.
 pub async fn start(
     permit: &ServicePermit,
-    update: PlannedUpdate,
-    by: Initiator,
+    approved: ApprovedUpdate,
     limits: &Limits,
     outside: &Outside,
     stop: watch::Receiver<bool>,
 ) -> Result<Outcome, RolloutError> {
+    let (update, by, undoes) = approved.into_parts();
     if permit.service() != &update.service {
         return Err(RolloutError::Permit {
             held: permit.service().to_string(),
@@ -73,7 +75,7 @@ pub async fn start(
     }
     let at = outside.clock.now();
     let id = RolloutId::new(at, &update.service);
-    let event = Event::Opened { rollout: id.clone(), update: Box::new(update), by };
+    let event = Event::Opened { rollout: id.clone(), update, by, undoes };
     let rollout = Rollout::open(at, &event)?;
     let record = Recorded { at, rollout: id, event };
     outside.journal.append(&record).await?;
@@ -110,6 +112,8 @@ pub(crate) struct Drive<'a> {
     pub(crate) stop: watch::Receiver<bool>,
     /// The service as the last look read it: a PUT is made from nothing older.
     pub(crate) fresh: Option<CloudServiceModel>,
+    /// Events that the journal could not take yet, oldest first. A rollout has a bounded number of events.
+    unwritten: VecDeque<Recorded>,
     journal_lost: Option<JournalError>,
 }
 
@@ -119,7 +123,7 @@ pub(crate) struct Stopped;
 
 impl<'a> Drive<'a> {
     fn new(rollout: Rollout, limits: &'a Limits, outside: &'a Outside, stop: watch::Receiver<bool>) -> Self {
-        Self { rollout, limits, outside, stop, fresh: None, journal_lost: None }
+        Self { rollout, limits, outside, stop, fresh: None, unwritten: VecDeque::new(), journal_lost: None }
     }
 
     async fn until_the_end(mut self) -> Result<Outcome, RolloutError> {
@@ -160,7 +164,8 @@ impl<'a> Drive<'a> {
     }
 
     /// Writes an event down, then takes it in. Before anything was changed, a journal that fails ends the rollout;
-    /// afterwards the service matters more than the record, and the rollout is led to its end.
+    /// afterwards the service matters more than the record: the rollout is led to its end, and what the journal did not
+    /// take is offered to it again with each event.
     pub(crate) async fn record(&mut self, event: Event) -> Result<(), Interruption> {
         if self.rollout.is_repetition(&event) {
             return Ok(());
@@ -168,14 +173,15 @@ impl<'a> Drive<'a> {
         let at = self.outside.clock.now();
         let next = self.rollout.clone().apply(at, &event).map_err(Interruption::Record)?;
         let record = Recorded { at, rollout: self.rollout.id().clone(), event };
-        if self.journal_lost.is_none()
-            && let Err(error) = self.outside.journal.append(&record).await
-        {
+        self.unwritten.push_back(record.clone());
+        if let Err(error) = self.write().await {
             // The event `put started` is written before the PUT is sent: here nothing was sent yet.
             if !self.rollout.may_have_changed() {
                 return Err(Interruption::Journal(error));
             }
-            tracing::error!(rollout = %self.rollout.id(), error = %error, "the journal cannot be written, the rollout goes on without it");
+            if self.journal_lost.is_none() {
+                tracing::error!(rollout = %self.rollout.id(), error = %error, "the journal cannot be written, the rollout goes on without it");
+            }
             self.journal_lost = Some(error);
         }
         tracing::info!(
@@ -186,6 +192,18 @@ impl<'a> Drive<'a> {
         );
         self.rollout = next;
         self.outside.observer.recorded(&record);
+        Ok(())
+    }
+
+    /// Offers the journal what it has not taken, in order.
+    async fn write(&mut self) -> Result<(), JournalError> {
+        while let Some(record) = self.unwritten.front() {
+            self.outside.journal.append(record).await?;
+            self.unwritten.pop_front();
+        }
+        if self.journal_lost.take().is_some() {
+            tracing::warn!(rollout = %self.rollout.id(), "the journal is written again, nothing is missing in it");
+        }
         Ok(())
     }
 

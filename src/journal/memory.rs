@@ -3,14 +3,22 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use certroll_core::id::RolloutId;
-use certroll_core::ports::{JournalError, Recorded, RolloutJournal};
+use certroll_core::id::{CloudServiceId, RolloutId, SecretIdentifier};
+use certroll_core::plan::VaultContent;
+use certroll_core::ports::{JournalError, Recorded, RolloutJournal, VersionMemory};
 use certroll_core::rollout::Event;
+use certroll_core::standing::{Decided, Standings};
 
-/// Events in the order in which they were appended.
+/// Entries in the order in which they were written.
 #[derive(Debug, Default)]
 pub struct MemoryJournal {
-    records: Mutex<Vec<Recorded>>,
+    entries: Mutex<Entries>,
+}
+
+#[derive(Debug, Default)]
+struct Entries {
+    records: Vec<Recorded>,
+    standings: Standings,
 }
 
 impl MemoryJournal {
@@ -21,7 +29,11 @@ impl MemoryJournal {
 
     /// Every record, oldest first.
     pub fn records(&self) -> Vec<Recorded> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.with(|entries| entries.records.clone())
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Entries) -> T) -> T {
+        work(&mut self.entries.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The events of each rollout, in the order in which the rollouts were opened.
@@ -41,10 +53,26 @@ impl MemoryJournal {
     }
 }
 
+/// Whether the events are of a rollout of this service.
+fn is_of(events: &[Recorded], service: &CloudServiceId) -> bool {
+    matches!(
+        events.first().map(|first| &first.event),
+        Some(Event::Opened { update, .. }) if update.service == *service
+    )
+}
+
 #[async_trait]
 impl RolloutJournal for MemoryJournal {
     async fn append(&self, record: &Recorded) -> Result<(), JournalError> {
-        self.records.lock().unwrap_or_else(PoisonError::into_inner).push(record.clone());
+        self.with(|entries| {
+            entries.standings.record(record);
+            entries.records.push(record.clone());
+        });
+        Ok(())
+    }
+
+    async fn decide(&self, decided: &Decided) -> Result<(), JournalError> {
+        self.with(|entries| entries.standings.decide(decided));
         Ok(())
     }
 
@@ -54,7 +82,33 @@ impl RolloutJournal for MemoryJournal {
         Ok(self.rollouts().into_iter().filter(|events| !ended(events)).collect())
     }
 
-    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError> {
-        Ok(self.rollouts().into_iter().rev().take(rollouts).collect())
+    async fn history(
+        &self,
+        service: Option<&CloudServiceId>,
+        rollouts: usize,
+    ) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        let wanted = |events: &Vec<Recorded>| service.is_none_or(|service| is_of(events, service));
+        Ok(self.rollouts().into_iter().rev().filter(wanted).take(rollouts).collect())
     }
+
+    async fn rollout(&self, rollout: &RolloutId) -> Result<Vec<Recorded>, JournalError> {
+        Ok(self.records().into_iter().filter(|record| record.rollout == *rollout).collect())
+    }
+
+    async fn standings(&self) -> Result<Standings, JournalError> {
+        Ok(self.with(|entries| entries.standings.clone()))
+    }
+}
+
+/// Remembers nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoVersions;
+
+#[async_trait]
+impl VersionMemory for NoVersions {
+    async fn recall(&self, _version: &SecretIdentifier) -> Option<VaultContent> {
+        None
+    }
+
+    async fn remember(&self, _version: &SecretIdentifier, _content: &VaultContent) {}
 }

@@ -2,6 +2,7 @@
 //!
 //! Ask [`needs`] what to look at until it wants nothing more, then [`plan`] answers.
 
+mod approval;
 mod compose;
 mod follow;
 mod moves;
@@ -11,22 +12,24 @@ mod report;
 mod resolve;
 mod saved;
 mod service;
+mod stage;
 mod update;
 
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub use approval::{ApprovedUpdate, NotApproved};
 pub use needs::{Need, followed_objects, needs};
 pub use observation::{
     Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable,
     VaultContent,
 };
-pub use report::{PlanReport, Reason, ServiceReport, Status, Violation};
+pub use report::{PlanReport, Reason, ServiceReport, StageTrouble, Status, Violation, Wait};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use service::Occasion;
 pub use update::{
-    BlastRadius, CertificateChange, CertificateSummary, Difference, PlannedProbe, PlannedUpdate, RoleRadius,
-    SecretChange, ServiceState, SettingChange,
+    BlastRadius, CertificateChange, CertificateSummary, Difference, PlanDigest, PlannedProbe, PlannedUpdate,
+    RoleRadius, SecretChange, ServiceState, SettingChange,
 };
 
 use jiff::Timestamp;
@@ -48,5 +51,6 @@ pub fn plan(policy: &Policy, observation: &Observation, now: Timestamp, occasion
         Status::Current | Status::Blocked { .. } | Status::Unreadable { .. } => Timestamp::MAX,
     };
     services.sort_by_key(|report| (report.stage, ends(report)));
+    stage::hold_back(&mut services, policy, now);
     PlanReport { at: now, services }
 }

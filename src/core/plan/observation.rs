@@ -12,6 +12,7 @@ use crate::id::{
     VaultObject,
 };
 use crate::ports::{FaultKind, PortError, VaultResource};
+use crate::standing::Standings;
 use crate::target::cloud_service::{CloudServiceModel, RoleInstance};
 
 /// Everything that one look found. What could not be read is there with its reason, and stops nothing else.
@@ -27,6 +28,19 @@ pub struct Observation {
     pub vaults: BTreeMap<SourceVaultId, Result<VaultResource, Unreadable>>,
     /// Role instances of services that are to be changed.
     pub instances: BTreeMap<CloudServiceId, Result<Vec<RoleInstance>, Unreadable>>,
+    /// What the record of earlier rollouts says of the services.
+    pub standings: Standings,
+}
+
+impl Observation {
+    /// The newest version of the object of a secret, where that object was looked at and has one.
+    pub fn newest_of(&self, secret: &SecretIdentifier) -> Option<&SecretIdentifier> {
+        let mut newest = self
+            .objects
+            .values()
+            .filter_map(|object| Some(&object.as_ref().ok()?.newest.as_ref().ok()?.secret));
+        newest.find(|newest| newest.vault() == secret.vault() && newest.name() == secret.name())
+    }
 }
 
 /// A vault object as it is looked for. A `certificateUrl` does not tell whether its secret belongs to a vault

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::update::PlannedUpdate;
-use crate::id::CloudServiceId;
+use super::update::{PlanDigest, PlannedUpdate};
+use crate::id::{CloudServiceId, RolloutId};
 use crate::policy::Mode;
 
 /// The answer for every service of the policy, in the order in which they are to be changed.
@@ -62,10 +62,10 @@ pub enum Status {
     },
     /// It is to be changed later.
     Waiting {
-        /// Not before this time.
-        until: Timestamp,
+        /// Not before this time, where it is the time that is waited for.
+        until: Option<Timestamp>,
         /// What is waited for.
-        reason: String,
+        reason: Wait,
         /// How it would be changed now.
         update: Box<PlannedUpdate>,
     },
@@ -81,10 +81,67 @@ pub enum Status {
     },
 }
 
+/// What a planned change waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "for")]
+pub enum Wait {
+    /// A batch of uploads to complete.
+    Settling,
+    /// The service's window.
+    Window,
+    /// A person, in `mode = "approve"`.
+    Approval {
+        /// What is to be approved.
+        plan: PlanDigest,
+    },
+    /// A rollout of the service that has no ending yet.
+    Rollout {
+        /// Which.
+        rollout: RolloutId,
+    },
+    /// A service of an earlier stage.
+    Stage {
+        /// That stage.
+        stage: u32,
+        /// The service.
+        service: CloudServiceId,
+        /// What is the matter with it.
+        because: StageTrouble,
+    },
+}
+
+/// Why an earlier stage holds back the later ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StageTrouble {
+    /// Its change did not work.
+    Failed,
+    /// Its change waits.
+    Waiting,
+}
+
+impl std::fmt::Display for Wait {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Settling => f.write_str("a batch of uploads may not be complete yet"),
+            Self::Window => f.write_str("the service's window is closed"),
+            Self::Approval { .. } => f.write_str("a person must approve it"),
+            Self::Rollout { rollout } => write!(f, "the rollout {rollout} has no ending yet"),
+            Self::Stage { stage, service, because: StageTrouble::Failed } => {
+                write!(f, "the change of `{}` in stage {stage} did not work", service.name())
+            }
+            Self::Stage { stage, service, because: StageTrouble::Waiting } => {
+                write!(f, "`{}` in stage {stage} goes first and waits", service.name())
+            }
+        }
+    }
+}
+
 /// One reason to refuse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
-    /// The guard's name, or `plan` where the change itself cannot be made out.
+    /// The guard's name; `plan` where the change itself cannot be made out; `stuck`, `quarantine` or `journal` where the
+    /// record of earlier rollouts holds it.
     pub guard: String,
     /// What it is about, such as "certificate `ShopTls` of role `Web`".
     pub subject: String,

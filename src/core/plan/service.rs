@@ -9,12 +9,13 @@ use super::follow::{binds, followed, follows, mapping_of};
 use super::moves::moves;
 use super::needs::{is_settled, mapped_names_hold, newest};
 use super::observation::{ObjectKey, Observation, ObservedVersion, VaultContent};
-use super::report::{Reason, ServiceReport, Status, Violation};
+use super::report::{Reason, ServiceReport, Status, Violation, Wait};
 use super::resolve::{self, content};
 use super::update::PlannedUpdate;
 use crate::cscfg::ServiceConfiguration;
 use crate::id::{SecretIdentifier, Thumbprint};
-use crate::policy::{Guard, Policy, ServicePolicy};
+use crate::policy::{Guard, Mode, Policy, ServicePolicy};
+use crate::standing::{Held, Standings};
 use crate::target::cloud_service::{CloudServiceModel, OsProfile};
 
 /// Why a look was made: a person who applies does not wait for uploads to settle nor for a window.
@@ -53,11 +54,23 @@ pub(super) fn plan_service(
 ) -> ServiceReport {
     let mut notes = Vec::new();
     let status = match planned(service, observation, now, &mut notes) {
-        Ok((update, newest_seen)) => schedule(policy, service, update, newest_seen, now, occasion),
+        Ok((update, newest_seen)) => {
+            let seen = Seen { newest: newest_seen, now, occasion };
+            allowed(observation, &update)
+                .unwrap_or_else(|| schedule(policy, service, &observation.standings, update, &seen))
+        }
         Err(Halt::Current) => Status::Current,
         Err(Halt::Blocked(violations)) => Status::Blocked { violations },
         Err(Halt::Unreadable(reasons)) => Status::Unreadable { reasons },
     };
+    if let (Status::Current, Some(stuck)) = (&status, observation.standings.of(&service.service).stuck) {
+        notes.push(format!(
+            "the rollout {} ended stuck and nobody has released the service: {}; `certroll release {}` does",
+            stuck.rollout,
+            stuck.why,
+            service.service.name()
+        ));
+    }
     ServiceReport {
         service: service.service.clone(),
         mode: service.mode,
@@ -67,43 +80,115 @@ pub(super) fn plan_service(
     }
 }
 
-/// Whether an update may start now: uploads have settled and a window is open, or the expiry is close by.
+/// What the record of earlier rollouts says against an update, whoever asks for it.
+fn allowed(observation: &Observation, update: &PlannedUpdate) -> Option<Status> {
+    let newest = |secret: &SecretIdentifier| observation.newest_of(secret).cloned();
+    let held = observation.standings.held(update, newest)?;
+    let name = update.service.name();
+    let (guard, expected, hint) = match &held {
+        Held::Unfinished { rollout } => {
+            return Some(Status::Waiting {
+                until: None,
+                reason: Wait::Rollout { rollout: rollout.clone() },
+                update: Box::new(update.clone()),
+            });
+        }
+        Held::Unknown { .. } => (
+            "journal",
+            "a journal that tells what was tried before",
+            "mend the journal; without it a set that has failed would be tried again".to_owned(),
+        ),
+        Held::Stuck(_) => (
+            "stuck",
+            "a service that nobody has to look at",
+            format!(
+                "look at the service, then either `certroll restore {name}` or, once it is right, `certroll release {name}`"
+            ),
+        ),
+        Held::Quarantined(_) => (
+            "quarantine",
+            "a set of versions that has not failed on this service",
+            format!(
+                "put a corrected version into the vault, or, if the cause lay elsewhere and is gone, `certroll release {name}`"
+            ),
+        ),
+    };
+    let violation = Violation {
+        guard: guard.to_owned(),
+        subject: format!("service `{name}`"),
+        expected: expected.to_owned(),
+        found: held.to_string(),
+        hint,
+    };
+    Some(Status::Blocked { violations: vec![violation] })
+}
+
+/// When and why a look was made.
+struct Seen {
+    /// When the latest of the newest versions was first seen.
+    newest: Timestamp,
+    now: Timestamp,
+    occasion: Occasion,
+}
+
+/// Whether an update may start now: uploads have settled, a window is open and a person has approved where one must; or
+/// the expiry is close by, which goes before settling and windows and is said in the plan.
 fn schedule(
     policy: &Policy,
     service: &ServicePolicy,
-    update: PlannedUpdate,
-    newest_seen: Timestamp,
-    now: Timestamp,
-    occasion: Occasion,
+    standings: &Standings,
+    mut update: PlannedUpdate,
+    seen: &Seen,
 ) -> Status {
-    let update = Box::new(update);
-    let urgent = update
-        .deployed_until
-        .is_some_and(|until| until.checked_sub(policy.urgent_before_expiry).is_ok_and(|from| now >= from));
-    if occasion == Occasion::Person || urgent {
-        return Status::Planned { update };
+    let now = seen.now;
+    if seen.occasion == Occasion::Person {
+        return Status::Planned { update: Box::new(update) };
     }
-    let settled = newest_seen.checked_add(policy.settle).unwrap_or(newest_seen);
-    if settled > now {
-        let reason = "a batch of uploads may not be complete yet".to_owned();
-        return Status::Waiting { until: settled, reason, update };
-    }
-    match service.window.as_ref().map(|window| window.opens(now)) {
-        None => Status::Planned { update },
-        Some(Some(opens)) if opens <= now => Status::Planned { update },
-        Some(Some(opens)) => {
-            Status::Waiting { until: opens, reason: "the service's window is closed".to_owned(), update }
+    let settled = seen.newest.checked_add(policy.settle).unwrap_or(seen.newest);
+    let mut wait = (settled > now).then_some((settled, Wait::Settling));
+    if wait.is_none()
+        && let Some(window) = &service.window
+    {
+        match window.opens(now) {
+            Some(opens) if opens <= now => {}
+            Some(opens) => wait = Some((opens, Wait::Window)),
+            None => {
+                return Status::Blocked {
+                    violations: vec![violation(
+                        "the service's window",
+                        "a time at which it opens",
+                        "none",
+                        "correct `weekly` in `[service.window]`",
+                    )],
+                };
+            }
         }
-        Some(None) => Status::Blocked {
-            violations: vec![Violation {
-                guard: "plan".to_owned(),
-                subject: "the service's window".to_owned(),
-                expected: "a time at which it opens".to_owned(),
-                found: "none".to_owned(),
-                hint: "correct `weekly` in `[service.window]`".to_owned(),
-            }],
-        },
     }
+    if let Some((until, reason)) = wait {
+        match urgent(policy, &update, now) {
+            None => return Status::Waiting { until: Some(until), reason, update: Box::new(update) },
+            Some(ends) => update.warnings.push(format!(
+                "a deployed certificate ends at {ends}: the change does not wait until {until}, although {reason}"
+            )),
+        }
+    }
+    if service.mode == Mode::Approve {
+        let plan = update.digest();
+        if standings.of(&service.service).approved.as_ref() != Some(&plan) {
+            return Status::Waiting {
+                until: None,
+                reason: Wait::Approval { plan },
+                update: Box::new(update),
+            };
+        }
+    }
+    Status::Planned { update: Box::new(update) }
+}
+
+/// When the first of the deployed certificates ends, where that is close by.
+pub(super) fn urgent(policy: &Policy, update: &PlannedUpdate, now: Timestamp) -> Option<Timestamp> {
+    let ends = update.deployed_until?;
+    ends.checked_sub(policy.urgent_before_expiry).is_ok_and(|from| now >= from).then_some(ends)
 }
 
 fn planned(

@@ -1,8 +1,11 @@
 //! What is to be changed: a value that says what it expects to find and what it wants in its place.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use crate::certificate::Certificate;
 use crate::cscfg::ServiceConfiguration;
@@ -37,6 +40,44 @@ pub struct PlannedUpdate {
     pub stage: u32,
     /// The end of the certificate that ends first among those that are replaced.
     pub deployed_until: Option<Timestamp>,
+}
+
+/// The digest of what a plan expects and wants: by it a person approves one plan and no other.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PlanDigest(String);
+
+impl PlanDigest {
+    /// The digest in hexadecimal.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for PlanDigest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl PlannedUpdate {
+    /// The set of versions that it brings: secrets that come, and those that certificates are bound to.
+    pub fn versions(&self) -> BTreeSet<SecretIdentifier> {
+        let coming = self.secrets.iter().filter_map(|change| change.to.clone());
+        coming.chain(self.certificates.iter().map(|change| change.secret.clone())).collect()
+    }
+
+    /// The secrets that leave.
+    pub fn leaving(&self) -> BTreeSet<SecretIdentifier> {
+        self.secrets.iter().filter_map(|change| change.from.clone()).collect()
+    }
+
+    /// What a person approves: the service, what is expected of it and what is wanted in its place.
+    pub fn digest(&self) -> PlanDigest {
+        // Values of our own types with string keys always serialize.
+        let text = serde_json::to_vec(&(&self.service, &self.expected, &self.wanted)).unwrap_or_default();
+        PlanDigest(Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect())
+    }
 }
 
 /// One `<Certificate>` of the cscfg.

@@ -104,6 +104,11 @@ pub enum Cause {
         /// Its message.
         message: String,
     },
+    /// Its record cannot be continued, so that it is not known what was done.
+    Record {
+        /// What is wrong with it.
+        message: String,
+    },
     /// Putting the old state back did not succeed either.
     RestoreFailed {
         /// Why it was to be put back.
@@ -132,6 +137,7 @@ impl fmt::Display for Cause {
                 write!(f, "somebody else changed the service during the rollout: {}", differences.join("; "))
             }
             Self::Journal { message } => write!(f, "the journal could not be written: {message}"),
+            Self::Record { message } => write!(f, "its record is damaged: {message}"),
             Self::RestoreFailed { first, then } => {
                 write!(
                     f,

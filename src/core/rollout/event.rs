@@ -84,6 +84,9 @@ pub enum Event {
         update: Box<PlannedUpdate>,
         /// Who decided.
         by: Initiator,
+        /// The rollout that it puts back, where a person asked for that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undoes: Option<RolloutId>,
     },
     /// The service as it was, to return to.
     Captured {

@@ -16,5 +16,5 @@ mod tests;
 pub use ending::{Cause, Ending};
 pub use event::{Event, Found, Generation, Initiator, OperationOutcome, Phase};
 pub use limits::Limits;
-pub use next::{Action, give_up, next_action};
+pub use next::{Action, Step, give_up, next_action};
 pub use state::{FoldError, Rollout, Stage, Trace};

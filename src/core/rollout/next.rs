@@ -51,6 +51,56 @@ pub enum Action {
     Done(Ending),
 }
 
+/// The steps that reach the outside. What is tried of a rollout is tried of each of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Step {
+    /// What to return to.
+    Capture,
+    /// The comparison right before a PUT, or after one whose fate is not known.
+    Look,
+    /// The PUT.
+    Put,
+    /// The operation.
+    Operation,
+    /// The update domains, in Manual mode.
+    Walk,
+    /// The service, its instances and endpoints, judged.
+    Examine,
+}
+
+impl Step {
+    /// Every step, in the order of the way.
+    pub const ALL: [Self; 6] =
+        [Self::Capture, Self::Look, Self::Put, Self::Operation, Self::Walk, Self::Examine];
+
+    /// The step's word, the same in messages, metrics and docs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Capture => "capture",
+            Self::Look => "look",
+            Self::Put => "put",
+            Self::Operation => "operation",
+            Self::Walk => "walk",
+            Self::Examine => "examine",
+        }
+    }
+}
+
+impl Action {
+    /// The step that it is; none where nothing outside is reached.
+    pub fn step(&self) -> Option<Step> {
+        match self {
+            Self::Capture => Some(Step::Capture),
+            Self::Look { .. } => Some(Step::Look),
+            Self::Put { .. } => Some(Step::Put),
+            Self::Follow { .. } => Some(Step::Operation),
+            Self::Walk { .. } => Some(Step::Walk),
+            Self::Examine { .. } => Some(Step::Examine),
+            Self::Record(_) | Self::Done(_) => None,
+        }
+    }
+}
+
 /// PUTs that may be put off in one phase: with a minute's wait for each, this is a quarter of an hour of throttling.
 const DEFERRALS: u32 = 15;
 

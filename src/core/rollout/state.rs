@@ -17,6 +17,7 @@ pub struct Rollout {
     pub(super) id: RolloutId,
     pub(super) update: PlannedUpdate,
     pub(super) by: Initiator,
+    pub(super) undoes: Option<RolloutId>,
     pub(super) opened: Timestamp,
     pub(super) captured: Option<Captured>,
     pub(super) phase: Phase,
@@ -160,13 +161,14 @@ impl Rollout {
     /// # Errors
     /// The event does not open a rollout.
     pub fn open(at: Timestamp, event: &Event) -> Result<Self, FoldError> {
-        let Event::Opened { rollout, update, by } = event else {
+        let Event::Opened { rollout, update, by, undoes } = event else {
             return Err(FoldError::NotOpened(event.word()));
         };
         Ok(Self {
             id: rollout.clone(),
             update: (**update).clone(),
             by: *by,
+            undoes: undoes.clone(),
             opened: at,
             captured: None,
             phase: Phase::Forward,
@@ -396,6 +398,11 @@ impl Rollout {
     /// Who decided on it.
     pub fn by(&self) -> Initiator {
         self.by
+    }
+
+    /// The rollout that it puts back, where a person asked for that.
+    pub fn undoes(&self) -> Option<&RolloutId> {
+        self.undoes.as_ref()
     }
 
     /// When it was opened.

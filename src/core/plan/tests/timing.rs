@@ -14,7 +14,7 @@ fn window(weekly: &str) -> Option<Window> {
 
 fn waiting(world: &World) -> (Timestamp, String) {
     match world.status() {
-        Status::Waiting { until, reason, .. } => (until, reason),
+        Status::Waiting { until: Some(until), reason, .. } => (until, reason.to_string()),
         other => panic!("{other:#?}"),
     }
 }

@@ -40,6 +40,7 @@ fn opened() -> Event {
         rollout: RolloutId::new(now(), &update.service),
         update: Box::new(update),
         by: Initiator::Unattended,
+        undoes: None,
     }
 }
 
