@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 
 use certroll_azure::{Azure, AzureOptions, IdentityKind, IdentityOptions, Network, Proxy, SetupError};
-use certroll_core::ports::{Clock, RolloutJournal, RolloutObserver};
+use certroll_core::ports::{Clock, RolloutObserver};
 use certroll_core::rollout::Limits;
 use certroll_engine::outside::Outside;
 use thiserror::Error;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::adapters::{ProbeLimits, TlsProbe};
 use crate::config::{HttpSettings, IdentitySettings, ManagedIdentity, RolloutSettings, Settings};
+use crate::records::Records;
 
 /// Largest file of certificates: the bundle of all public roots has a quarter of this.
 const FILE_LIMIT: u64 = 1024 * 1024;
@@ -58,7 +59,7 @@ pub struct Assembled {
 pub fn assemble(
     settings: &Settings,
     clock: Arc<dyn Clock>,
-    journal: Arc<dyn RolloutJournal>,
+    records: Records,
     observer: Arc<dyn RolloutObserver>,
 ) -> Result<Assembled, AssemblyError> {
     let mut options = AzureOptions::new(settings.cloud.clone(), Arc::clone(&clock));
@@ -79,7 +80,8 @@ pub fn assemble(
     let outside = Outside {
         vaults: azure.vault_reader(),
         services: azure.cloud_services(),
-        journal,
+        journal: records.journal,
+        versions: records.versions,
         clock,
         probe: Arc::new(probe),
         observer,

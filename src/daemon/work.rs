@@ -1,33 +1,29 @@
-//! One look, and the rollouts that follow from it: what `plan`, `apply` and the demo have in common.
+//! One look, and the rollouts that follow from it: what `plan`, `apply`, `restore` and the demo have in common.
 
 use std::sync::Arc;
 
 use certroll_core::id::CloudServiceId;
-use certroll_core::ports::{Recorded, RolloutJournal, RolloutObserver};
+use certroll_core::ports::{JournalError, RolloutJournal, RolloutObserver};
 use certroll_engine::locks::ServiceLocks;
 use certroll_engine::pass;
-use certroll_engine::rollouts::carry_out;
 use certroll_engine::world::World;
-use certroll_journal::memory::MemoryJournal;
 use tokio::sync::watch;
 
-pub use certroll_core::plan::{Occasion, PlanReport, PlannedUpdate, Status};
+pub use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, Status};
 pub use certroll_core::policy::Policy;
 pub use certroll_core::rollout::{Ending, Initiator};
 pub use certroll_engine::rollout::Outcome;
-pub use certroll_engine::rollouts::Carried;
+pub use certroll_engine::rollouts::{Carried, Recovered, Rollouts};
 
 use crate::adapters::SystemClock;
 use crate::assembly::{Assembled, AssemblyError, assemble};
 use crate::config::Settings;
+use crate::records::Records;
 
-/// The program put together for a person who waits for it. Its journal lives as long as it does.
+/// The program put together for a person who waits for it.
 pub struct Work {
-    assembled: Assembled,
-    journal: Arc<MemoryJournal>,
+    rollouts: Rollouts,
     world: World,
-    locks: ServiceLocks,
-    at_once: usize,
 }
 
 impl std::fmt::Debug for Work {
@@ -41,31 +37,41 @@ impl Work {
     ///
     /// # Errors
     /// A file that the settings name cannot be used, or the settings do not fit together.
-    pub fn new(settings: &Settings, observer: Arc<dyn RolloutObserver>) -> Result<Self, AssemblyError> {
-        let journal = Arc::new(MemoryJournal::new());
-        let kept: Arc<dyn RolloutJournal> = Arc::<MemoryJournal>::clone(&journal);
-        let assembled = assemble(settings, Arc::new(SystemClock), kept, observer)?;
+    pub fn new(
+        settings: &Settings,
+        records: Records,
+        observer: Arc<dyn RolloutObserver>,
+    ) -> Result<Self, AssemblyError> {
+        let Assembled { outside, limits, .. } = assemble(settings, Arc::new(SystemClock), records, observer)?;
         let at_once = settings.rollout.concurrency;
-        Ok(Self { assembled, journal, world: World::new(), locks: ServiceLocks::new(), at_once })
+        let rollouts = Rollouts { outside, limits, locks: ServiceLocks::new(), at_once };
+        Ok(Self { rollouts, world: World::new() })
     }
 
     /// Looks at the services of a policy and plans, as a person asks for it.
     pub async fn look(&self, policy: &Policy) -> PlanReport {
-        pass::look(policy, &self.assembled.outside, &self.world, Occasion::Person).await
+        pass::look(policy, &self.rollouts.outside, &self.world, Occasion::Person).await
     }
 
     /// Carries updates to their endings, by stage. `stop` ends them at their next safe point.
     pub async fn carry_out(
         &self,
-        updates: Vec<PlannedUpdate>,
+        updates: Vec<ApprovedUpdate>,
         stop: &watch::Receiver<bool>,
     ) -> Vec<(CloudServiceId, Carried)> {
-        let Assembled { outside, limits, .. } = &self.assembled;
-        carry_out(updates, Initiator::Person, self.at_once, limits, outside, &self.locks, stop).await
+        self.rollouts.carry_out(updates, stop).await
     }
 
-    /// What was done so far, oldest first.
-    pub fn journal(&self) -> Vec<Recorded> {
-        self.journal.records()
+    /// Leads on what an earlier process left without an ending.
+    ///
+    /// # Errors
+    /// The journal cannot be read.
+    pub async fn recover(&self, stop: &watch::Receiver<bool>) -> Result<Vec<Recovered>, JournalError> {
+        self.rollouts.recover(stop).await
+    }
+
+    /// The record of rollouts.
+    pub fn journal(&self) -> &dyn RolloutJournal {
+        self.rollouts.outside.journal.as_ref()
     }
 }

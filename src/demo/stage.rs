@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use certroll::cli::watch::Watch;
 use certroll::config::{self, Environment, Settings};
+use certroll::records::Records;
 use certroll::work::Work;
 use certroll_simulator::Simulator;
 use certroll_simulator::clock::{Durations, Pace};
@@ -96,7 +97,7 @@ impl Stage {
     /// # Errors
     /// A file that the settings name cannot be used.
     pub(crate) fn work(&self, settings: &Settings, watch: Watch) -> Result<Work> {
-        Ok(Work::new(settings, Arc::new(watch))?)
+        Ok(Work::new(settings, Records::write(&settings.journal)?, Arc::new(watch))?)
     }
 
     /// Puts new versions into the vault.

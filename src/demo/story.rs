@@ -1,11 +1,11 @@
 //! The story: a renewal that works, one that is refused, and one that is put back.
 
 use anyhow::{Context, Result};
-use certroll::cli::apply::endings_text;
+use certroll::cli::endings::{Row, endings_text};
 use certroll::cli::report;
 use certroll::cli::table::Table;
 use certroll::cli::watch::Watch;
-use certroll::work::{Carried, Outcome, PlanReport, Policy, Status, Work};
+use certroll::work::{ApprovedUpdate, Carried, Initiator, Outcome, PlanReport, Policy, Status, Work};
 use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
 use certroll_simulator::scenario::shop;
@@ -79,8 +79,9 @@ pub(crate) async fn tell(
         last.holds("in all three chapters, certroll asked no host but those of the simulated Azure", found);
     }
     let mut journal = String::new();
-    for record in teller.work.journal() {
-        journal.push_str(&serde_json::to_string(&record).context("an event cannot be written down")?);
+    let rollouts = teller.work.journal().history(None, usize::MAX).await?;
+    for record in rollouts.iter().rev().flatten() {
+        journal.push_str(&serde_json::to_string(record).context("an event cannot be written down")?);
         journal.push('\n');
     }
     narrator.heading("What was checked");
@@ -227,6 +228,18 @@ impl Teller<'_> {
     }
 }
 
+/// The word of an ending, and why it ended so.
+fn ending_of(carried: &Carried) -> (String, String) {
+    match carried {
+        Carried::Begun(Outcome::Ended { ending, .. }) => {
+            (ending.word().to_owned(), ending.cause().map_or_else(String::new, ToString::to_string))
+        }
+        Carried::Begun(Outcome::Interrupted { .. }) => ("interrupted".to_owned(), String::new()),
+        Carried::NotBegun(error) => ("not begun".to_owned(), error.to_string()),
+        Carried::Locked | Carried::HeldBack { .. } => ("not begun".to_owned(), String::new()),
+    }
+}
+
 impl Teller<'_> {
     async fn look(&self) -> PlanReport {
         self.work.look(&self.policy).await
@@ -252,19 +265,13 @@ impl Teller<'_> {
     async fn apply(&self, report: &PlanReport) -> (String, String) {
         // Kept until the end: a channel whose sender is gone is no request to stop.
         let (_keep, stop) = tokio::sync::watch::channel(false);
-        let carried = self.work.carry_out(report.planned().cloned().collect(), &stop).await;
-        self.narrator.verbatim(&format!("\n{}", endings_text(&carried, self.narrator.terminal())));
-        match carried.first() {
-            Some((_, Carried::Begun(Outcome::Ended { ending, .. }))) => {
-                (ending.word().to_owned(), ending.cause().map_or_else(String::new, ToString::to_string))
-            }
-            Some((_, Carried::Begun(Outcome::Interrupted { .. }))) => {
-                ("interrupted".to_owned(), String::new())
-            }
-            Some((_, Carried::NotBegun(error))) => ("not begun".to_owned(), error.to_string()),
-            Some((_, Carried::Locked | Carried::HeldBack { .. })) => ("not begun".to_owned(), String::new()),
-            None => ("nothing was planned".to_owned(), String::new()),
-        }
+        let approved =
+            report.services.iter().filter_map(|service| ApprovedUpdate::planned(service, Initiator::Person));
+        let carried = self.work.carry_out(approved.filter_map(Result::ok).collect(), &stop).await;
+        let told = carried.first().map(|(_, carried)| ending_of(carried));
+        let rows: Vec<Row> = carried.into_iter().map(Row::from).collect();
+        self.narrator.verbatim(&format!("\n{}", endings_text(&rows, self.narrator.terminal())));
+        told.unwrap_or_else(|| ("nothing was planned".to_owned(), String::new()))
     }
 
     /// Connects as customers do, shows what they are presented, and checks that it is what is deployed.

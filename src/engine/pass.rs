@@ -3,6 +3,7 @@
 use certroll_core::id::CloudServiceId;
 use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, plan};
 use certroll_core::policy::Policy;
+use certroll_core::rollout::Initiator;
 use tokio::sync::watch;
 
 use crate::observe::observe;
@@ -31,7 +32,7 @@ pub async fn run(policy: &Policy, rollouts: &Rollouts, world: &World, stop: &wat
     let approved = report
         .services
         .iter()
-        .filter_map(ApprovedUpdate::unattended)
+        .filter_map(|report| ApprovedUpdate::planned(report, Initiator::Unattended))
         // Services that are observed are in the report.
         .filter_map(Result::ok)
         .collect();

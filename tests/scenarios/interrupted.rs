@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use certroll_core::ports::{JournalError, Recorded, RolloutJournal};
+use certroll_core::id::{CloudServiceId, RolloutId};
+use certroll_core::ports::{JournalError, JournalFault, Recorded, RolloutJournal};
 use certroll_core::rollout::{Ending, Event};
+use certroll_core::standing::{Decided, Standings};
 use certroll_engine::rollout::Outcome;
 use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::call::Call;
@@ -102,17 +104,33 @@ struct FullAfter(usize, MemoryJournal);
 impl RolloutJournal for FullAfter {
     async fn append(&self, record: &Recorded) -> Result<(), JournalError> {
         if self.1.records().len() >= self.0 {
-            return Err(JournalError("no space left on device".to_owned()));
+            return Err(JournalError::new(JournalFault::Full, "no space left on device"));
         }
         self.1.append(record).await
+    }
+
+    async fn decide(&self, decided: &Decided) -> Result<(), JournalError> {
+        self.1.decide(decided).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError> {
         self.1.unfinished().await
     }
 
-    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError> {
-        self.1.history(rollouts).await
+    async fn history(
+        &self,
+        service: Option<&CloudServiceId>,
+        rollouts: usize,
+    ) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        self.1.history(service, rollouts).await
+    }
+
+    async fn rollout(&self, rollout: &RolloutId) -> Result<Vec<Recorded>, JournalError> {
+        self.1.rollout(rollout).await
+    }
+
+    async fn standings(&self) -> Result<Standings, JournalError> {
+        self.1.standings().await
     }
 }
 

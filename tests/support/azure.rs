@@ -7,15 +7,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use certroll::assembly::{Assembled, assemble};
 use certroll::config::{self, Environment, Settings};
+use certroll::records::Records;
 use certroll_core::id::RolloutId;
-use certroll_core::plan::{Occasion, PlanReport, PlannedUpdate, Status};
+use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, Status};
+use certroll_core::policy::Mode;
 use certroll_core::ports::{Clock, Progress, Recorded, RolloutObserver};
-use certroll_core::rollout::{Ending, Initiator};
+use certroll_core::rollout::Ending;
+use certroll_core::standing::Standings;
 use certroll_engine::locks::ServiceLocks;
 use certroll_engine::pass;
 use certroll_engine::rollout::{Outcome, RolloutError, resume, start};
 use certroll_engine::world::World;
-use certroll_journal::memory::MemoryJournal;
+use certroll_journal::memory::{MemoryJournal, NoVersions};
 use certroll_simulator::Simulator;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::cloud::{Cloud, Outcome as Answered};
@@ -218,7 +221,8 @@ impl Azure {
         let clock = Arc::new(SteppedClock(Arc::clone(&simulator)));
         let observer: Arc<dyn RolloutObserver> = Arc::<Heard>::clone(&heard);
         let kept: Arc<dyn certroll_core::ports::RolloutJournal> = Arc::<MemoryJournal>::clone(&journal);
-        let assembled = assemble(&settings, clock, kept, observer).unwrap();
+        let records = Records { journal: kept, versions: Arc::new(NoVersions) };
+        let assembled = assemble(&settings, clock, records, observer).unwrap();
         Self { simulator, settings, assembled, journal, heard, world: World::new(), _place: place }
     }
 
@@ -268,7 +272,8 @@ impl Azure {
     ) -> Result<Outcome, RolloutError> {
         let permit = ServiceLocks::new().acquire(&update.service).unwrap();
         let Assembled { outside, limits, .. } = &self.assembled;
-        start(&permit, update, Initiator::Person, limits, outside, stop).await
+        let approved = ApprovedUpdate::saved(update, Mode::Auto, &Standings::default()).unwrap();
+        start(&permit, approved, limits, outside, stop).await
     }
 
     /// Goes on with the one rollout of the journal, as a process that was started again does.

@@ -23,21 +23,31 @@ pub enum NotApproved {
     /// The service is only observed.
     #[error("the service has `mode = \"observe\"`: it is reported on and never changed")]
     Observed,
-    /// A person has not yet said yes.
-    #[error("the service has `mode = \"approve\"`, and nobody has approved this plan")]
-    WaitsForPerson,
     /// The record of earlier rollouts holds it.
     #[error("{0}")]
     Held(Held),
 }
 
 impl ApprovedUpdate {
-    /// What a person asked for by name or confirmed: a saved plan, or one that was just shown. The record is asked once
-    /// more, since the plan may be older than the last rollout.
+    /// What planning let through, with the record of earlier rollouts before it. A service that waits for approval is
+    /// not planned but waiting, so that of the planned ones only those that are observed are left out.
+    ///
+    /// # Errors
+    /// The service is only observed.
+    pub fn planned(report: &ServiceReport, by: Initiator) -> Option<Result<Self, NotApproved>> {
+        let Status::Planned { update } = &report.status else { return None };
+        Some(match report.mode {
+            Mode::Observe => Err(NotApproved::Observed),
+            Mode::Auto | Mode::Approve => Ok(Self { update: update.clone(), by, undoes: None }),
+        })
+    }
+
+    /// A saved plan that a person confirmed. The record is asked once more, since the plan may be older than the last
+    /// rollout.
     ///
     /// # Errors
     /// The service is only observed, or the record holds it.
-    pub fn by_person(update: PlannedUpdate, mode: Mode, standings: &Standings) -> Result<Self, NotApproved> {
+    pub fn saved(update: PlannedUpdate, mode: Mode, standings: &Standings) -> Result<Self, NotApproved> {
         if mode == Mode::Observe {
             return Err(NotApproved::Observed);
         }
@@ -45,21 +55,6 @@ impl ApprovedUpdate {
             Some(held) => Err(NotApproved::Held(held)),
             None => Ok(Self { update: Box::new(update), by: Initiator::Person, undoes: None }),
         }
-    }
-
-    /// What planning let through without a person. A service that waits for approval is not planned but waiting, so
-    /// only services that are observed are left out.
-    ///
-    /// # Errors
-    /// The service is only observed.
-    pub fn unattended(report: &ServiceReport) -> Option<Result<Self, NotApproved>> {
-        let Status::Planned { update } = &report.status else { return None };
-        Some(match report.mode {
-            Mode::Observe => Err(NotApproved::Observed),
-            Mode::Auto | Mode::Approve => {
-                Ok(Self { update: update.clone(), by: Initiator::Unattended, undoes: None })
-            }
-        })
     }
 
     /// A way back that a person asked for. Neither being stuck nor quarantine stands against it: it leads away from both.

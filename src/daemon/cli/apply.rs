@@ -4,23 +4,21 @@ use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use certroll_core::id::CloudServiceId;
-use certroll_core::plan::{SavedPlan, ServiceReport};
+use certroll_core::plan::SavedPlan;
 use certroll_core::policy::Mode;
-use certroll_core::rollout::{Phase, Rollout};
 use clap::Args;
-use serde_json::{Value, json};
-use tokio::sync::watch;
 
+use super::endings::{Row, endings_json, endings_text, exit_of, worst};
 use super::exit::Exit;
 use super::failure::Failure;
+use super::interrupts::Interrupts;
 use super::select::select;
-use super::table::Table;
-use super::terminal::{Terminal, printable};
+use super::terminal::printable;
 use super::watch::Watch;
 use super::{Context, output, plan, report};
 use crate::config::Settings;
-use crate::work::{Carried, Ending, Outcome, PlannedUpdate, Status, Work};
+use crate::records::Records;
+use crate::work::{ApprovedUpdate, Initiator, Status, Work};
 
 /// Largest plan that is read: hundreds of services with a cscfg of 50 kB twice.
 const PLAN_LIMIT: u64 = 64 * 1024 * 1024;
@@ -29,9 +27,10 @@ const ANSWER_LIMIT: u64 = 64;
 
 /// Make the changes of a plan, and wait until they are verified or put back
 ///
-/// Plans anew, or takes a saved plan, shows it and asks before anything is changed. Settle times and windows do not hold a
-/// person up. A change that does not work is put back. Ctrl-C ends at the next safe point and says what is left: an update
-/// that was sent goes on in Azure, and nobody verifies it.
+/// First leads on every rollout that an earlier run left without an ending. Then plans anew, or takes a saved plan, shows
+/// it and asks before anything is changed. Settle times and windows do not hold a person up. A change that does not work
+/// is put back. Ctrl-C or SIGTERM ends at the next safe point: the journal has everything that the next `certroll apply`
+/// needs to go on.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -66,28 +65,57 @@ pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, 
     context.start_telemetry(&settings)?;
     let live = context.stderr.width().is_some() && !context.json;
     let watch = Watch::new(context.stderr, live, Box::new(output::write_message));
-    let work = Work::new(&settings, Arc::new(watch)).map_err(|error| Failure::new(Exit::Config, error))?;
-    let chosen = choose(arguments, &settings, &work, context).await?;
-    if chosen.updates.is_empty() {
-        return nothing_to_do(&chosen, context);
-    }
-    confirm(arguments, &chosen, context)?;
+    let records = Records::write(&settings.journal)?;
+    let work =
+        Work::new(&settings, records, Arc::new(watch)).map_err(|error| Failure::new(Exit::Config, error))?;
 
-    let (asked, stop) = watch::channel(false);
-    let interrupts = tokio::spawn(interrupts(asked));
-    let carried = work.carry_out(chosen.updates, &stop).await;
-    interrupts.abort();
-    if context.json {
-        output::write_json(&endings_json(&carried))?;
-    } else {
-        output::write_data(&endings_text(&carried, &context.stdout))?;
+    let interrupts = Interrupts::start();
+    interrupts.leading(true);
+    let mut rows: Vec<Row> = work.recover(interrupts.stop()).await?.into_iter().map(Row::from).collect();
+    if interrupts.is_asked() {
+        return ended(&rows, Exit::Ok, context);
     }
-    Ok(worst(carried.iter().map(|(_, carried)| exit(carried)).chain([chosen.exit])))
+    interrupts.leading(false);
+    let chosen = match choose(arguments, &settings, &work, context).await {
+        Ok(chosen) => chosen,
+        // What was led on is told whatever comes after it.
+        Err(failure) => return told(&rows, failure, context),
+    };
+    if chosen.updates.is_empty() {
+        if !context.json {
+            output::write_message("nothing to apply\n");
+        }
+        return ended(&rows, chosen.exit, context);
+    }
+    if let Err(failure) = confirm(arguments, &chosen, context) {
+        return told(&rows, failure, context);
+    }
+    interrupts.leading(true);
+    rows.extend(work.carry_out(chosen.updates, interrupts.stop()).await.into_iter().map(Row::from));
+    ended(&rows, chosen.exit, context)
+}
+
+/// Prints the endings. `other` is what the rest of the plan means for a script.
+fn ended(rows: &[Row], other: Exit, context: &Context) -> Result<Exit, Failure> {
+    if context.json {
+        output::write_json(&endings_json(rows))?;
+    } else if !rows.is_empty() {
+        output::write_data(&endings_text(rows, &context.stdout))?;
+    }
+    Ok(worst([exit_of(rows), other]))
+}
+
+/// Prints the endings of what was led on, then fails for another reason.
+fn told(rows: &[Row], failure: Failure, context: &Context) -> Result<Exit, Failure> {
+    if !rows.is_empty() {
+        ended(rows, Exit::Ok, context)?;
+    }
+    Err(failure)
 }
 
 /// What is to be applied.
 struct Chosen {
-    updates: Vec<PlannedUpdate>,
+    updates: Vec<ApprovedUpdate>,
     /// What the rest of the plan means for a script: services that are blocked or could not be read.
     exit: Exit,
 }
@@ -100,31 +128,26 @@ async fn choose(
     context: &Context,
 ) -> Result<Chosen, Failure> {
     if let Some(path) = arguments.target.as_deref().map(Path::new).filter(|path| path.is_file()) {
-        return saved(path, settings, context);
+        return saved(path, settings, work, context).await;
     }
     let named: Vec<String> = arguments.target.iter().cloned().collect();
     let policy = select(&settings.policy, &named)?;
     let report = plan::look(&policy, work, &context.stderr).await;
     output::write_message(&format!("{}\n", report::text(&report, &context.stderr)));
-    let observed = |service: &ServiceReport| service.mode == Mode::Observe;
-    if report
-        .services
-        .iter()
-        .any(|service| observed(service) && matches!(service.status, Status::Planned { .. }))
-    {
+    let mut updates = Vec::new();
+    let mut observed = false;
+    for service in &report.services {
+        match ApprovedUpdate::planned(service, Initiator::Person) {
+            Some(Ok(approved)) => updates.push(approved),
+            Some(Err(_)) => observed = true,
+            None => {}
+        }
+    }
+    if observed {
         output::write_message(
             "services with `mode = \"observe\"` are left alone; set `mode = \"approve\"` to apply by hand\n",
         );
     }
-    let updates = report
-        .services
-        .iter()
-        .filter(|service| !observed(service))
-        .filter_map(|service| match &service.status {
-            Status::Planned { update } => Some((**update).clone()),
-            _ => None,
-        })
-        .collect();
     let trouble = report.services.iter().map(|service| match &service.status {
         Status::Unreadable { .. } => Exit::Unavailable,
         Status::Blocked { .. } => Exit::DataErr,
@@ -133,7 +156,7 @@ async fn choose(
     Ok(Chosen { updates, exit: worst(trouble) })
 }
 
-fn saved(path: &Path, settings: &Settings, context: &Context) -> Result<Chosen, Failure> {
+async fn saved(path: &Path, settings: &Settings, work: &Work, context: &Context) -> Result<Chosen, Failure> {
     let shown = path.display();
     let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len());
     if length > PLAN_LIMIT {
@@ -147,9 +170,11 @@ fn saved(path: &Path, settings: &Settings, context: &Context) -> Result<Chosen, 
         Failure::new(Exit::DataErr, format!("`{shown}`: {error}"))
             .hint("plan anew with `certroll plan --out FILE`")
     })?;
-    for update in &plan.updates {
+    let standings = work.journal().standings().await?;
+    let mut updates = Vec::new();
+    for update in plan.updates {
         let known = settings.policy.services.iter().find(|service| service.service == update.service);
-        if known.is_none_or(|service| service.mode == Mode::Observe) {
+        let Some(known) = known.filter(|service| service.mode != Mode::Observe) else {
             let error = format!(
                 "the plan `{shown}` is for `{}`, which this configuration does not change",
                 update.service
@@ -157,23 +182,20 @@ fn saved(path: &Path, settings: &Settings, context: &Context) -> Result<Chosen, 
             return Err(
                 Failure::new(Exit::Config, error).hint("add the service to the configuration, or plan anew")
             );
-        }
+        };
         let heading = context.stderr.heading(&printable(&update.service.to_string()));
         output::write_message(&format!(
             "{heading}\n{}\n",
-            report::update_text(update, context.now, &context.stderr)
+            report::update_text(&update, context.now, &context.stderr)
         ));
+        let name = update.service.name().to_owned();
+        let approved = ApprovedUpdate::saved(update, known.mode, &standings).map_err(|held| {
+            Failure::new(Exit::DataErr, format!("the plan for `{name}` is not carried out: {held}"))
+                .hint(format!("`certroll plan {name}` says what can be done"))
+        })?;
+        updates.push(approved);
     }
-    Ok(Chosen { updates: plan.updates, exit: Exit::Ok })
-}
-
-fn nothing_to_do(chosen: &Chosen, context: &Context) -> Result<Exit, Failure> {
-    if context.json {
-        output::write_json(&endings_json(&[]))?;
-    } else {
-        output::write_message("nothing to apply\n");
-    }
-    Ok(chosen.exit)
+    Ok(Chosen { updates, exit: Exit::Ok })
 }
 
 /// Asks, unless `--yes` was given.
@@ -195,117 +217,5 @@ fn confirm(arguments: &ApplyArguments, chosen: &Chosen, context: &Context) -> Re
         Ok(())
     } else {
         Err(Failure::new(Exit::TempFail, "nothing was applied, since the answer was not `y`"))
-    }
-}
-
-/// The first Ctrl-C ends the rollouts at their next safe point; the second ends the process.
-async fn interrupts(asked: watch::Sender<bool>) {
-    if tokio::signal::ctrl_c().await.is_err() {
-        return;
-    }
-    output::write_message("stopping at the next safe point; press Ctrl-C again to leave at once\n");
-    // Nobody listens any more once every rollout has ended.
-    let _ = asked.send(true);
-    if tokio::signal::ctrl_c().await.is_ok() {
-        output::write_message(
-            "left at once: look at the service with `certroll plan` before anything else\n",
-        );
-        std::process::exit(Exit::TempFail as i32);
-    }
-}
-
-/// What became of each update, for people.
-pub fn endings_text(carried: &[(CloudServiceId, Carried)], terminal: &Terminal) -> String {
-    // Nothing is cut: the reasons are what a person needs here.
-    let mut table =
-        Table::new(["SERVICE", "ENDING", "WHY"]).never_cut("SERVICE").never_cut("ENDING").never_cut("WHY");
-    for (service, carried) in carried {
-        let (ending, why) = ending(carried);
-        table.row([printable(service.name()), ending.to_owned(), printable(&why)]);
-    }
-    table.render(terminal)
-}
-
-fn endings_json(carried: &[(CloudServiceId, Carried)]) -> Value {
-    let services: Vec<Value> = carried
-        .iter()
-        .map(|(service, carried)| {
-            let (ending, why) = ending(carried);
-            let rollout = match carried {
-                Carried::Begun(Outcome::Ended { rollout, .. } | Outcome::Interrupted { rollout }) => {
-                    Some(rollout.id().as_str().to_owned())
-                }
-                _ => None,
-            };
-            json!({ "service": service, "rollout": rollout, "ending": ending, "why": why })
-        })
-        .collect();
-    json!({ "format": 1, "services": services })
-}
-
-fn ending(carried: &Carried) -> (&'static str, String) {
-    match carried {
-        Carried::Begun(Outcome::Ended { ending, journal_lost, .. }) => {
-            let mut why = ending.cause().map_or_else(String::new, ToString::to_string);
-            if let Some(error) = journal_lost {
-                why.push_str(&format!(" (the journal could not be written: {error})"));
-            }
-            (ending.word(), why)
-        }
-        Carried::Begun(Outcome::Interrupted { rollout }) => ("interrupted", left(rollout)),
-        Carried::NotBegun(error) => ("not begun", error.to_string()),
-        Carried::Locked => ("not begun", "another rollout of it is under way".to_owned()),
-        Carried::HeldBack { stage } => ("held back", format!("stage {stage} did not end well")),
-    }
-}
-
-/// What an interrupted rollout leaves, in words that say what to do.
-fn left(rollout: &Rollout) -> String {
-    let stage = rollout.stage().word();
-    if !rollout.may_have_changed() {
-        return format!("the rollout was {stage}: nothing was changed");
-    }
-    let sent = match rollout.phase() {
-        Phase::Forward => "the update was sent",
-        Phase::Back => "the old state was sent",
-    };
-    format!(
-        "{sent}, and the rollout was {stage}: Azure goes on by itself, and nobody verifies it. Look with `certroll plan` once the \
-         service is idle"
-    )
-}
-
-fn exit(carried: &Carried) -> Exit {
-    match carried {
-        Carried::Begun(Outcome::Ended { ending, .. }) => match ending {
-            Ending::Verified => Exit::Ok,
-            Ending::Restored { .. } => Exit::DataErr,
-            Ending::Stuck { .. } => Exit::Software,
-            Ending::Abandoned { .. } => Exit::TempFail,
-        },
-        Carried::Begun(Outcome::Interrupted { .. }) | Carried::Locked | Carried::HeldBack { .. } => {
-            Exit::TempFail
-        }
-        Carried::NotBegun(_) => Exit::IoErr,
-    }
-}
-
-/// The one that most needs a person.
-fn worst(exits: impl IntoIterator<Item = Exit>) -> Exit {
-    const ORDER: [Exit; 5] = [Exit::Software, Exit::DataErr, Exit::IoErr, Exit::Unavailable, Exit::TempFail];
-    let exits: Vec<Exit> = exits.into_iter().collect();
-    ORDER.into_iter().find(|exit| exits.contains(exit)).unwrap_or(Exit::Ok)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_exit_code_is_that_of_the_worst_ending() {
-        assert_eq!(worst([]), Exit::Ok);
-        assert_eq!(worst([Exit::Ok, Exit::TempFail]), Exit::TempFail);
-        assert_eq!(worst([Exit::TempFail, Exit::DataErr, Exit::Ok]), Exit::DataErr);
-        assert_eq!(worst([Exit::Unavailable, Exit::Software, Exit::DataErr]), Exit::Software);
     }
 }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt::Write;
 
+use certroll_core::ports::{JournalError, JournalFault};
+
 use super::exit::Exit;
 use super::terminal::{Terminal, printable};
 
@@ -50,6 +52,21 @@ impl Failure {
             let _ = writeln!(shown, "{} {}", terminal.notable("hint:"), printable(hint));
         }
         shown
+    }
+}
+
+/// The journal cannot be used.
+impl From<JournalError> for Failure {
+    fn from(error: JournalError) -> Self {
+        let exit = match error.kind {
+            JournalFault::Held => Exit::TempFail,
+            JournalFault::Denied => Exit::NoPerm,
+            JournalFault::Absent => Exit::NoInput,
+            JournalFault::Corrupt | JournalFault::Newer => Exit::DataErr,
+            JournalFault::Full | JournalFault::ReadOnly | JournalFault::Failed => Exit::IoErr,
+        };
+        let hint = error.hint.clone();
+        Self { hint, ..Self::new(exit, error) }
     }
 }
 

@@ -3,9 +3,11 @@
 pub mod apply;
 pub mod check;
 pub mod elapsed;
+pub mod endings;
 pub mod exit;
 pub mod failure;
 pub mod inspect;
+mod interrupts;
 pub mod output;
 pub mod plan;
 pub mod report;

@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::select::select;
 use super::terminal::Terminal;
 use super::{Context, output, report};
+use crate::records::Records;
 use crate::work::{PlanReport, Policy, Status, Work};
 
 /// Show what would be changed, without changing anything
@@ -55,7 +56,9 @@ pub async fn run(arguments: &PlanArguments, context: &Context) -> Result<Exit, F
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
     let policy = select(&settings.policy, &arguments.services)?;
-    let work = Work::new(&settings, Arc::new(Silence)).map_err(|error| Failure::new(Exit::Config, error))?;
+    let records = Records::read_or_warn(&settings.journal, &context.stderr);
+    let work = Work::new(&settings, records, Arc::new(Silence))
+        .map_err(|error| Failure::new(Exit::Config, error))?;
     let report = look(&policy, &work, &context.stderr).await;
     if let Some(path) = &arguments.out {
         save(&report, path)?;

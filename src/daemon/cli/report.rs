@@ -145,9 +145,10 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             // A narrow terminal cuts the end: what matters most stands first.
             format!("{until}{mode}renewed: {}", what(update))
         }
-        Status::Waiting { until, reason, .. } => {
-            format!("until {}: {reason}", until.strftime("%F %H:%M:%SZ"))
-        }
+        Status::Waiting { until, reason, .. } => until.map_or_else(
+            || reason.to_string(),
+            |until| format!("until {}: {reason}", until.strftime("%F %H:%M:%SZ")),
+        ),
         Status::Blocked { violations } => {
             let mut guards: Vec<&str> = violations.iter().map(|violation| violation.guard.as_str()).collect();
             guards.sort_unstable();
@@ -182,7 +183,8 @@ fn details(service: &ServiceReport, now: Timestamp, terminal: &Terminal) -> Stri
         Status::Current => {}
         Status::Planned { update } => shown.push_str(&update_text(update, now, terminal)),
         Status::Waiting { until, reason, update } => {
-            let _ = writeln!(shown, "  waits until {until}: {reason}");
+            let until = until.map_or(String::new(), |until| format!(" until {until}"));
+            let _ = writeln!(shown, "  waits{until}: {reason}");
             shown.push_str(&update_text(update, now, terminal));
         }
         Status::Blocked { violations } => {
