@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use certroll_core::ports::{JournalError, RolloutJournal, VersionMemory};
-use certroll_journal::memory::{MemoryJournal, NoVersions};
+use certroll_journal::memory::MemoryJournal;
 
 use crate::cli::terminal::Terminal;
 use crate::config::JournalSettings;
@@ -15,7 +15,7 @@ pub struct Records {
     /// The record of rollouts.
     pub journal: Arc<dyn RolloutJournal>,
     /// What is remembered of versions.
-    pub versions: Arc<dyn VersionMemory>,
+    pub versions: Option<Arc<dyn VersionMemory>>,
 }
 
 impl fmt::Debug for Records {
@@ -43,6 +43,6 @@ impl Records {
 
     /// Records that live as long as the process.
     pub fn in_memory() -> Self {
-        Self { journal: Arc::new(MemoryJournal::new()), versions: Arc::new(NoVersions) }
+        Self { journal: Arc::new(MemoryJournal::new()), versions: None }
     }
 }

@@ -18,7 +18,7 @@ use certroll_engine::locks::ServiceLocks;
 use certroll_engine::pass;
 use certroll_engine::rollout::{Outcome, RolloutError, resume, start};
 use certroll_engine::world::World;
-use certroll_journal::memory::{MemoryJournal, NoVersions};
+use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::Simulator;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::cloud::{Cloud, Outcome as Answered};
@@ -221,7 +221,7 @@ impl Azure {
         let clock = Arc::new(SteppedClock(Arc::clone(&simulator)));
         let observer: Arc<dyn RolloutObserver> = Arc::<Heard>::clone(&heard);
         let kept: Arc<dyn certroll_core::ports::RolloutJournal> = Arc::<MemoryJournal>::clone(&journal);
-        let records = Records { journal: kept, versions: Arc::new(NoVersions) };
+        let records = Records { journal: kept, versions: None };
         let assembled = assemble(&settings, clock, records, observer).unwrap();
         Self { simulator, settings, assembled, journal, heard, world: World::new(), _place: place }
     }
