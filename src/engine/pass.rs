@@ -1,7 +1,7 @@
 //! One look at everything, the plan that follows from it, and, where nobody is asked, what it lets through.
 
 use certroll_core::id::CloudServiceId;
-use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, ServiceReport, VaultContent, plan, undo};
+use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, ServiceReport, plan, undo};
 use certroll_core::policy::{Policy, ServicePolicy};
 use certroll_core::rollout::{Initiator, Rollout};
 use tokio::sync::watch;
