@@ -96,8 +96,9 @@ impl Stage {
     ///
     /// # Errors
     /// A file that the settings name cannot be used.
-    pub(crate) fn work(&self, settings: &Settings, watch: Watch) -> Result<Work> {
-        Ok(Work::new(settings, Records::write(&settings.journal)?, Arc::new(watch))?)
+    pub(crate) async fn work(&self, settings: &Settings, watch: Watch) -> Result<Work> {
+        let records = Records::write(&settings.journal, "certroll-demo").await.map_err(anyhow::Error::new)?;
+        Ok(Work::new(settings, records, Arc::new(watch))?)
     }
 
     /// Puts new versions into the vault.

@@ -66,7 +66,7 @@ pub(crate) async fn tell(
         let narrator = narrator.clone();
         Watch::new(*narrator.terminal(), live, Box::new(move |text| narrator.verbatim(text)))
     };
-    let work = stage.work(&settings, watch)?;
+    let work = stage.work(&settings, watch).await?;
     let deployed = stage.set_in_vault();
     let mut teller = Teller { stage, narrator, work, policy: settings.policy.clone(), deployed };
     let first = teller.rotation(twist).await?;
