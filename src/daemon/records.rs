@@ -32,8 +32,7 @@ impl Records {
     /// Another process writes it, or it cannot be used.
     pub async fn write(settings: &JournalSettings, program: &str) -> Result<Self, JournalError> {
         let now = Timestamp::now();
-        let who =
-            Writer { program: program.to_owned(), pid: std::process::id(), host: host(), since: now };
+        let who = Writer { program: program.to_owned(), pid: std::process::id(), host: host(), since: now };
         let directory = settings.directory.clone();
         let opened = tokio::task::spawn_blocking(move || DurableJournal::open(&directory, &who)).await;
         let journal = opened.unwrap_or_else(|error| {

@@ -9,9 +9,7 @@ use certroll_engine::pass;
 use certroll_engine::world::World;
 use tokio::sync::watch;
 
-pub use certroll_core::plan::{
-    ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, ServiceReport, Status,
-};
+pub use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, ServiceReport, Status};
 pub use certroll_core::policy::{Policy, ServicePolicy};
 pub use certroll_core::rollout::{Ending, Initiator, Rollout};
 pub use certroll_engine::rollout::Outcome;

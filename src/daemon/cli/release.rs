@@ -1,12 +1,12 @@
 //! `certroll release`: let a service be planned again.
 
 use certroll_core::id::CloudServiceId;
-use certroll_core::ports::RolloutJournal;
 use certroll_core::standing::{Decided, Decision, Standing, Standings};
 use clap::Args;
 use serde_json::json;
 
 use super::confirm::confirm;
+use super::elapsed::moment;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::terminal::printable;
@@ -55,7 +55,10 @@ pub async fn run(arguments: &ReleaseArguments, context: &Context) -> Result<Exit
         let message = standing.unfinished.map_or_else(
             || format!("nothing holds `{}`\n", service.name()),
             |rollout| {
-                format!("nothing holds `{}` but the rollout {rollout}, which `certroll apply` goes on with\n", service.name())
+                format!(
+                    "nothing holds `{}` but the rollout {rollout}, which `certroll apply` goes on with\n",
+                    service.name()
+                )
             },
         );
         return told(&service, &[], &message, context);
@@ -105,13 +108,13 @@ fn service(name: &str, settings: &Settings, standings: &Standings) -> Result<Clo
 /// What holds a service, a line each.
 fn held(standing: &Standing) -> Vec<String> {
     let stuck = standing.stuck.iter().map(|stuck| {
-        format!("stuck since {} by the rollout {}: {}", stuck.since, stuck.rollout, stuck.why)
+        format!("stuck since {} by the rollout {}: {}", moment(stuck.since), stuck.rollout, stuck.why)
     });
     let sets = standing.quarantine.iter().map(|set| {
         let versions: Vec<String> = set.versions.iter().map(|version| format!("`{version}`")).collect();
         format!(
             "in quarantine since {} by the rollout {}: {} ({})",
-            set.since,
+            moment(set.since),
             set.rollout,
             versions.join(", "),
             set.why

@@ -12,7 +12,7 @@ use certroll_core::target::cloud_service::UpgradeMode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::elapsed::left_until;
+use super::elapsed::{left_until, moment};
 use super::table::Table;
 use super::terminal::{Terminal, printable};
 
@@ -145,10 +145,9 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             // A narrow terminal cuts the end: what matters most stands first.
             format!("{until}{mode}renewed: {}", what(update))
         }
-        Status::Waiting { until, reason, .. } => until.map_or_else(
-            || reason.to_string(),
-            |until| format!("until {}: {reason}", until.strftime("%F %H:%M:%SZ")),
-        ),
+        Status::Waiting { until, reason, .. } => {
+            until.map_or_else(|| reason.to_string(), |until| format!("until {}: {reason}", moment(*until)))
+        }
         Status::Blocked { violations } => {
             let mut guards: Vec<&str> = violations.iter().map(|violation| violation.guard.as_str()).collect();
             guards.sort_unstable();

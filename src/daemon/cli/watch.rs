@@ -11,7 +11,7 @@ use certroll_core::rollout::{Ending, Event, Found, OperationOutcome, Phase, Roll
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::elapsed::elapsed;
+use super::elapsed::{elapsed, moment};
 use super::terminal::{Terminal, printable};
 
 /// Writes to standard error, or wherever the caller says.
@@ -70,7 +70,7 @@ impl RolloutObserver for Watch {
         let watched = self.watched(rollout.update().service.name(), rollout.opened(), rollout.phase());
         let text = format!(
             "goes on with the rollout that was begun at {} and was {}",
-            rollout.opened().strftime("%F %H:%M:%SZ"),
+            moment(rollout.opened()),
             rollout.stage().word()
         );
         let line = format!("{:>7}  {}  {}\n", "", printable(&watched.name), printable(&text));

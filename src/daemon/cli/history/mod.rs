@@ -7,11 +7,12 @@ use std::time::Duration;
 use certroll_core::id::RolloutId;
 use certroll_core::ports::{Recorded, RolloutJournal};
 use certroll_core::rollout::{Ending, Event, Initiator};
+use certroll_journal::{JournalReader, Verified};
 use clap::Args;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::elapsed::elapsed;
+use super::elapsed::{elapsed, moment};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::table::Table;
@@ -164,7 +165,7 @@ fn summary_json(rollout: &[Recorded]) -> Option<Value> {
     }))
 }
 
-async fn verify(journal: &certroll_journal::JournalReader, context: &Context) -> Result<Exit, Failure> {
+async fn verify(journal: &JournalReader, context: &Context) -> Result<Exit, Failure> {
     match journal.verify().await {
         Ok(whole) => {
             if context.json {
@@ -174,7 +175,7 @@ async fn verify(journal: &certroll_journal::JournalReader, context: &Context) ->
                     "dropped": whole.dropped, "first": first, "last": last, "damages": [],
                 }))?;
             } else {
-                output::write_data(&format!("{whole}\n"))?;
+                output::write_data(&whole_text(&whole))?;
             }
             Ok(Exit::Ok)
         }
@@ -187,11 +188,30 @@ async fn verify(journal: &certroll_journal::JournalReader, context: &Context) ->
             for damage in &damages {
                 output::write_data(&format!("{}\n", printable(&damage.to_string())))?;
             }
-            let places = if damages.len() == 1 { "one place".to_owned() } else { format!("{} places", damages.len()) };
-            Err(Failure::new(Exit::DataErr, format!("the journal is damaged in {places}"))
-                .hint("put back a copy, or move its directory away: what it held back is then no longer known"))
+            let places =
+                if damages.len() == 1 { "one place".to_owned() } else { format!("{} places", damages.len()) };
+            Err(Failure::new(Exit::DataErr, format!("the journal is damaged in {places}")).hint(
+                "put back a copy, or move its directory away: what it held back is then no longer known",
+            ))
         }
     }
+}
+
+/// What an undamaged journal holds.
+fn whole_text(whole: &Verified) -> String {
+    let Verified { entries, rollouts, first, last, dropped } = whole;
+    let from_to = match (first, last) {
+        (Some(first), Some(last)) => {
+            format!(", written from {} to {}", moment(*first), moment(*last))
+        }
+        _ => String::new(),
+    };
+    let old = if *dropped == 0 {
+        String::new()
+    } else {
+        format!("; {dropped} old ones were dropped as they should")
+    };
+    format!("the journal is whole: {entries} entries of {rollouts} rollouts{from_to}{old}\n")
 }
 
 fn name(rollout: &[Recorded]) -> String {

@@ -10,6 +10,7 @@ use certroll_core::target::cloud_service::InstanceState;
 use certroll_core::verify::Evidence;
 use serde_json::{Value, json};
 
+use super::super::elapsed::moment;
 use super::super::watch::said;
 use super::{by, ending, name, opened, report, summary_json, took};
 use crate::cli::terminal::{Terminal, printable};
@@ -24,7 +25,7 @@ pub(super) fn text(rollout: &[Recorded], terminal: &Terminal) -> String {
         let _ = writeln!(shown, "  {label:<9} {}", printable(text));
     };
     line("service", &update.service.to_string());
-    line("opened", &format!("{at} by {}", by(rollout)));
+    line("opened", &format!("{} by {}", moment(at), by(rollout)));
     if let Some(Event::Opened { undoes: Some(undone), .. }) = rollout.first().map(|first| &first.event) {
         line("puts back", &undone.to_string());
     }
