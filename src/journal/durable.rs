@@ -133,7 +133,7 @@ impl Writing {
         if let Some(standings) = &self.standings {
             return Ok(standings.clone());
         }
-        let standings = self.change(Table::standings)?;
+        let standings = self.change(|table| table.standings())?;
         self.standings = Some(standings.clone());
         Ok(standings)
     }

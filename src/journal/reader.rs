@@ -124,7 +124,7 @@ impl RolloutJournal for JournalReader {
     }
 
     async fn standings(&self) -> Result<Standings, JournalError> {
-        self.run(Table::standings).await
+        self.run(|table| table.standings()).await
     }
 }
 

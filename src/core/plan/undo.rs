@@ -194,11 +194,18 @@ impl Back {
                     change.name, change.role, after.not_after
                 ));
             }
+            let same_object =
+                secret.vault() == change.secret.vault() && secret.name() == change.secret.name();
+            let source = if same_object {
+                change.source.clone()
+            } else {
+                secret.object(ObjectKind::Secret).to_string()
+            };
             certificates.push(CertificateChange {
                 from: Some(*from),
                 to: *to,
                 secret: secret.clone(),
-                source: secret.object(ObjectKind::Secret).to_string(),
+                source,
                 before: Some(change.after.clone()),
                 after,
                 ..change.clone()

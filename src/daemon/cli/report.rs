@@ -146,7 +146,7 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             format!("{until}{mode}renewed: {}", what(update))
         }
         Status::Waiting { until, reason, .. } => {
-            until.map_or_else(|| reason.to_string(), |until| format!("until {}: {reason}", moment(*until)))
+            until.map_or_else(|| reason.to_string(), |until| format!("until {}: {reason}", moment(until)))
         }
         Status::Blocked { violations } => {
             let mut guards: Vec<&str> = violations.iter().map(|violation| violation.guard.as_str()).collect();

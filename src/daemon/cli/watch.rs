@@ -171,7 +171,7 @@ pub(super) fn said(event: &Event, phase: Phase) -> String {
         }
         Event::TurnedBack { cause } => format!("turns back: {cause}"),
         Event::Ended { ending } => match ending {
-            Ending::Verified => "verified: the service has the new certificates".to_owned(),
+            Ending::Verified => "verified: the service has the wanted certificates".to_owned(),
             // Why was said when it turned back.
             Ending::Restored { .. } => "restored: the service has the old certificates again".to_owned(),
             Ending::Stuck { cause } | Ending::Abandoned { cause } => format!("{}: {cause}", ending.word()),
