@@ -17,8 +17,6 @@ pub(crate) const CA: &str = "ca.pem";
 pub(crate) const CLIENT_SECRET: &str = "client-secret";
 /// The journal, as the configuration names it.
 pub(crate) const JOURNAL_DIRECTORY: &str = "journal";
-/// Every event of the rollouts, one JSON object a line.
-pub(crate) const JOURNAL: &str = "journal.ndjson";
 /// Every exchange with the simulated Azure, one JSON object a line.
 pub(crate) const LEDGER: &str = "ledger.ndjson";
 /// The leaf with its key and chain, for `certroll inspect`.
