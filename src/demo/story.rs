@@ -1,6 +1,6 @@
 //! The story: a renewal that works, one that is refused, and one that is put back.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use certroll::cli::endings::{Row, endings_text};
 use certroll::cli::report;
 use certroll::cli::table::Table;
