@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use certroll_core::certificate::{VersionFacts, newest};
-use certroll_core::id::{ObjectKind, ObjectName, VaultName, VaultObject, VersionId};
+use certroll_core::id::{ObjectKind, ObjectName, SecretIdentifier, VaultName, VaultObject, VersionId};
 use certroll_core::plan::{NoEnabledVersion, ObjectKey, ObservedObject, ObservedVersion, Unreadable};
 use certroll_core::ports::{FaultKind, ListedObject, PortError};
 use futures::StreamExt;
@@ -210,6 +210,19 @@ async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Re
     let current = current_enabled.then_some(CurrentFacts { updated: newest.updated, thumbprint });
     let version = ObservedVersion { facts: newest.clone(), secret, first_seen: outside.clock.now() };
     Ok(KnownObject { object: ObservedObject { kind, newest: Ok(version) }, current })
+}
+
+/// Whether a version is there and enabled, by the list of its secret's versions, which carries no value and has the
+/// secrets of vault certificates, too.
+pub(crate) async fn kept(secret: &SecretIdentifier, outside: &Outside) -> Result<(), Unreadable> {
+    let object = secret.object(ObjectKind::Secret);
+    let versions = outside.vaults.versions(&object).await.map_err(|error| Unreadable::from(&error))?;
+    let place = || format!("version {} of `{object}`", secret.version());
+    match versions.iter().find(|version| version.version == *secret.version()) {
+        Some(version) if version.enabled => Ok(()),
+        Some(_) => Err(Unreadable::content(format!("{} is disabled", place()), None)),
+        None => Err(Unreadable::content(format!("{} does not exist", place()), None)),
+    }
 }
 
 /// Which version a vault gives where none is named.

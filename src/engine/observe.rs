@@ -64,6 +64,7 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
     let mut keys = Vec::new();
     let mut certificates = Vec::new();
     let mut secrets = Vec::new();
+    let mut kept = Vec::new();
     let mut vaults = Vec::new();
     let mut instances = Vec::new();
     for need in wanted {
@@ -71,6 +72,7 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
             Need::Object(key) => keys.push(key),
             Need::Certificate(secret) => certificates.push(secret),
             Need::Secret(secret) => secrets.push(secret),
+            Need::Kept(secret) => kept.push(secret),
             Need::Vault(vault) => vaults.push(vault),
             Need::Instances(service) => instances.push(service),
         }
@@ -86,6 +88,11 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     observation.contents.extend(read.await);
+    let read = futures::stream::iter(kept)
+        .map(|secret| async move { (secret.clone(), objects::kept(&secret, outside).await) })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<_>>();
+    observation.kept.extend(read.await);
     let read = futures::stream::iter(vaults)
         .map(|vault| async move {
             let resource = outside.services.vault(&vault).await.map_err(|error| Unreadable::from(&error));

@@ -15,7 +15,7 @@ use certroll_simulator::scenario::{ServicePlan, certificate, certificate_of, vau
 use certroll_simulator::vault::{Access, Behaviour, Kind, Material, Permission, Reading, Throttle};
 use jiff::Timestamp;
 
-use crate::support::azure::{Azure, HOUR};
+use crate::support::azure::{Azure, HOUR, renewed_shop};
 
 const OTHER: &str = "other";
 const OTHER_VAULT: &str = "other-kv";
@@ -287,4 +287,23 @@ async fn a_list_whose_next_page_is_elsewhere_is_not_followed() {
     for service in report.services.iter().filter(|one| one.status != Status::Current) {
         assert!(told(service).contains("names a foreign host"), "{}", told(service));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_remembered_of_a_reference_that_stays_does_not_pass_for_its_being_there() {
+    let (cloud, mut shop) = renewed_shop();
+    let azure = Azure::shop(cloud).await;
+    // Everything is read, opened and remembered, and deployed.
+    let update = azure.planned().await;
+    assert_eq!(azure.roll_out(update).await, Ending::Verified);
+    azure.with(|cloud| cloud.advance(HOUR));
+    azure.with(|cloud| shop.renew_leaf(cloud));
+    azure.planned().await;
+    // Then the root, which stays, is deleted: the service could not fetch it at the update.
+    azure.with(|cloud| cloud.vault_mut(shop::VAULT).unwrap().delete(shop::ROOT));
+    let report = azure.plan().await;
+    let Status::Blocked { violations } = &report.services[0].status else { panic!("{report:#?}") };
+    assert_eq!(violations[0].guard, "enabled");
+    assert!(violations[0].subject.ends_with("which stays"), "{violations:#?}");
+    assert_eq!(azure.puts(), 1);
 }

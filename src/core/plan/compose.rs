@@ -266,9 +266,9 @@ fn guards(
         checks::chain(&role.name, &before, &then, policy, findings);
     }
     for url in profile.urls() {
-        if let Some(Err(unreadable)) = service.observation.contents.get(url)
-            && unreadable.gone
-        {
+        let content = service.observation.contents.get(url).and_then(|content| content.as_ref().err());
+        let kept = service.observation.kept.get(url).and_then(|kept| kept.as_ref().err());
+        if let Some(unreadable) = content.into_iter().chain(kept).find(|unreadable| unreadable.gone) {
             checks::kept(url, unreadable, policy, findings);
         }
     }

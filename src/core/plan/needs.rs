@@ -20,6 +20,8 @@ pub enum Need {
     Certificate(SecretIdentifier),
     /// What a secret holds, opened.
     Secret(SecretIdentifier),
+    /// Whether a version that stays is still there and enabled. What it holds may be known from earlier; this is not.
+    Kept(SecretIdentifier),
     /// Where a vault is.
     Vault(SourceVaultId),
     /// The role instances of a service that is to be changed.
@@ -55,6 +57,16 @@ pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need
         let mapped = policy.certificates.iter().filter_map(|mapping| mapping.source_vault.as_ref());
         let unseen = groups.chain(mapped).filter(|vault| !observation.vaults.contains_key(vault));
         wanted.extend(unseen.map(|vault| Need::Vault(vault.clone())));
+    }
+    if policy.guards.holds(Guard::Enabled) {
+        let leaves = |url: &SecretIdentifier| {
+            let mut of_url = followed.iter().filter(|followed| followed.reference.as_ref() == Some(url));
+            of_url.any(|followed| {
+                newest(observation, &followed.key).is_some_and(|newest| &newest.secret != url)
+            })
+        };
+        let stay = profile.urls().filter(|url| !leaves(url) && !observation.kept.contains_key(url));
+        wanted.extend(stay.map(|url| Need::Kept(url.clone())));
     }
     if !observation.instances.contains_key(&policy.service) {
         wanted.insert(Need::Instances(policy.service.clone()));

@@ -24,6 +24,8 @@ pub struct Observation {
     pub objects: BTreeMap<ObjectKey, Result<ObservedObject, Unreadable>>,
     /// What versions hold, by the secret that carries them.
     pub contents: BTreeMap<SecretIdentifier, Result<VaultContent, Unreadable>>,
+    /// Whether versions that stay are still there and enabled. Asked only for services that are to be changed.
+    pub kept: BTreeMap<SecretIdentifier, Result<(), Unreadable>>,
     /// Vaults as Resource Manager sees them.
     pub vaults: BTreeMap<SourceVaultId, Result<VaultResource, Unreadable>>,
     /// Role instances of services that are to be changed.

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use super::world::{
-    World, change, changed, forbidden, gone, leaf, now, renewed, secrets, service_policy, source_vault,
+    World, change, changed, forbidden, gone, leaf, now, renewed, secrets, service_policy, source_vault, url,
 };
 use crate::id::ObjectKind;
-use crate::plan::{Occasion, Status, Unreadable, plan};
+use crate::plan::{Need, Occasion, Status, Unreadable, plan};
 use crate::policy::{Follow, Policy};
 
 /// Two leaves whose deployed versions can be read no more, and their renewals.
@@ -156,9 +156,11 @@ fn an_unreadable_object_or_version_is_told_with_its_reason() {
 }
 
 #[test]
-fn an_object_that_is_gone_stops_nothing() {
+fn an_object_that_is_gone_stops_nothing_but_an_update_that_keeps_it() {
     let (mut world, [_, shop2, ..]) = two_lost();
     world.object("shop-kv", "api").unreadable = Some(gone("it was deleted"));
+    // What its version holds is known from earlier.
+    world.assert_kept_refused("api/1");
     let report = world.service();
     let Status::Planned { update } = &report.status else { panic!("{report:#?}") };
     assert_eq!(changed(update), [change("Web", "Shop", &shop2)]);
@@ -244,4 +246,33 @@ fn a_secret_whose_deployed_certificate_had_no_key_needs_none() {
     assert_eq!(changed(&world.planned()), [change("Web", "Partner", &new)]);
     world.version("partner/1").content = Ok(super::world::opened(&old));
     assert_eq!(world.blocked()[0].guard, "key");
+}
+
+#[test]
+fn a_version_that_stays_must_be_there_now_whatever_is_remembered_of_it() {
+    // The root is not followed; its content is known from earlier.
+    let (mut world, _, new) = renewed();
+    let root = super::world::ca("root", None).certificate;
+    world.holds_secret("root/1", &root).delivers(&["root/1"]);
+    world.roles[0].certificates.push(("Root".to_owned(), root.thumbprint().to_string()));
+    assert_eq!(changed(&world.planned()), [change("Web", "ShopTls", &new)]);
+    let planned = |kept: Option<Unreadable>| {
+        let (mut observation, asked) = world.observe();
+        assert!(asked.contains(&Need::Kept(url("root/1"))), "{asked:?}");
+        assert!(!asked.contains(&Need::Kept(url("tls/1"))), "what leaves need not stay");
+        if let Some(kept) = kept {
+            observation.kept.insert(url("root/1"), Err(kept));
+        }
+        let policy = Policy {
+            services: vec![world.policy.clone()],
+            settle: Duration::ZERO,
+            urgent_before_expiry: Duration::ZERO,
+        };
+        plan(&policy, &observation, world.now, Occasion::Person).services.remove(0).status
+    };
+    assert!(matches!(planned(None), Status::Planned { .. }));
+    // A list that may not be read says nothing of the version.
+    assert!(matches!(planned(Some(forbidden("a permission is missing"))), Status::Planned { .. }));
+    let Status::Blocked { violations } = planned(Some(gone("it is disabled"))) else { panic!("planned") };
+    assert!(violations[0].subject.contains("root/1") && violations[0].subject.ends_with("which stays"));
 }

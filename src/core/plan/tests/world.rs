@@ -417,6 +417,19 @@ impl World {
                 };
                 observation.contents.insert(secret.clone(), answer);
             }
+            Need::Kept(secret) => {
+                let place = (secret.vault().as_str().to_owned(), secret.name().as_str().to_ascii_lowercase());
+                let object = self.objects.get(&place).filter(|object| object.unreadable.is_none());
+                let version = object.and_then(|object| {
+                    object.versions.iter().find(|version| version.id == secret.version().as_str())
+                });
+                let answer = match version {
+                    None => Err(gone(&format!("`{secret}` does not exist"))),
+                    Some(version) if !version.enabled => Err(gone(&format!("`{secret}` is disabled"))),
+                    Some(_) => Ok(()),
+                };
+                observation.kept.insert(secret.clone(), answer);
+            }
             Need::Vault(vault) => {
                 let answer = self.vaults.get(vault.vault().as_str()).cloned().unwrap_or(Ok(VaultResource {
                     location: "chinaeast2".to_owned(),
