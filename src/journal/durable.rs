@@ -17,7 +17,7 @@ use crate::reader::{JournalReader, off_thread};
 use crate::retention::{self, Dropped};
 use crate::table::Table;
 use crate::verify::{Damage, Verified};
-use crate::{fault, file};
+use crate::{fault, file, table};
 
 /// The journal of a directory, for the one process that writes it. What was appended is on the disk when the call returns;
 /// what could not be appended may be appended again.
@@ -32,6 +32,8 @@ pub struct DurableJournal {
 struct Writing {
     connection: Connection,
     path: PathBuf,
+    /// The file that is open.
+    file: Identity,
     /// What the entries amount to; not known after a write of which it is not known whether it took place.
     standings: Option<Standings>,
     // The last to go: nobody may write before the connection is closed.
@@ -50,10 +52,11 @@ impl DurableJournal {
         let lock = Lock::take(&directory, who)?;
         let connection = file::open_writing(&directory)?;
         let path = directory.file(JOURNAL);
-        let mut writing = Writing { connection, path, standings: None, _lock: lock };
+        let file = Identity::of(&path)?;
+        let mut writing = Writing { connection, path, file, standings: None, _lock: lock };
         let standings = writing.change(|table| {
             table.head()?;
-            table.standings()
+            table::standings(table)
         })?;
         writing.standings = Some(standings);
         let reader = JournalReader::of(&directory)?;
@@ -111,12 +114,41 @@ impl DurableJournal {
     }
 }
 
+/// By which a file is told from another one in its place.
+#[derive(Debug, PartialEq, Eq)]
+struct Identity {
+    #[cfg(unix)]
+    inode: (u64, u64),
+}
+
+impl Identity {
+    fn of(path: &Path) -> Result<Self, JournalError> {
+        let found = std::fs::symlink_metadata(path);
+        let found = found.map_err(|error| fault::system(path, "looking at the journal", &error))?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            Ok(Self { inode: (found.dev(), found.ino()) })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = found;
+            Ok(Self {})
+        }
+    }
+}
+
 impl Writing {
     /// Carries out one transaction: all of it is on the disk, or nothing was changed.
     fn change<T>(
         &mut self,
         work: impl FnOnce(&Table<'_>) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
+        // What is written to a file without a name is lost when it is closed.
+        if Identity::of(&self.path)? != self.file {
+            let what = "it was exchanged while it was open; expected the file that was opened";
+            return Err(fault::corrupt(&self.path, what));
+        }
         let fault = |error| fault::sqlite(&self.path, "writing the journal", &error);
         let transaction =
             Transaction::new(&mut self.connection, TransactionBehavior::Immediate).map_err(fault)?;
@@ -133,7 +165,7 @@ impl Writing {
         if let Some(standings) = &self.standings {
             return Ok(standings.clone());
         }
-        let standings = self.change(|table| table.standings())?;
+        let standings = self.change(table::standings)?;
         self.standings = Some(standings.clone());
         Ok(standings)
     }

@@ -25,6 +25,8 @@ pub(crate) fn sqlite(path: &Path, doing: &str, error: &Error) -> JournalError {
 
 fn kind(failure: &ffi::Error) -> JournalFault {
     match failure.code {
+        // Where the index of the log is made to grow, SQLite does not say why it cannot.
+        _ if failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE => JournalFault::Full,
         ErrorCode::DiskFull => JournalFault::Full,
         ErrorCode::ReadOnly => JournalFault::ReadOnly,
         // The format is right, so a statement that does not fit the tables means that these were changed; a limit on

@@ -162,14 +162,19 @@ impl ReadOnly {
             let message = format!("there is no journal: `{}` does not exist", path.display());
             return Err(JournalError::new(JournalFault::Absent, message));
         }
-        let connection = connect(&path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        match touch(&connection) {
-            Err(error) if needs_shared_memory(&error) => Self::open_unlocked(directory, path),
-            Err(error) => Err(fault::sqlite(&path, "reading the journal", &error)),
-            Ok(()) => {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | SAFE;
+        let opened = Connection::open_with_flags(&path, flags).and_then(|connection| {
+            settings(&connection)?;
+            touch(&connection)?;
+            Ok(connection)
+        });
+        match opened {
+            Ok(connection) => {
                 recognise(&connection, &path)?;
                 Ok(Self { connection, path, unlocked: None })
             }
+            Err(error) if needs_shared_memory(&error) => Self::open_unlocked(directory, path),
+            Err(error) => Err(fault::sqlite(&path, "reading the journal", &error)),
         }
     }
 
@@ -213,19 +218,19 @@ fn needs_shared_memory(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
 }
 
+/// A connection is used by one thread at a time, and no symbolic link is followed.
+pub(crate) const SAFE: OpenFlags = OpenFlags::SQLITE_OPEN_NO_MUTEX.union(OpenFlags::SQLITE_OPEN_NOFOLLOW);
+
 fn connect(path: &Path, access: OpenFlags) -> Result<Connection, JournalError> {
-    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let fault = |error| fault::sqlite(path, "opening the file", &error);
-    let connection = Connection::open_with_flags(path, flags).map_err(fault)?;
+    let connection = Connection::open_with_flags(path, access | SAFE).map_err(fault)?;
     settings(&connection).map_err(fault)?;
     Ok(connection)
 }
 
+/// A connection that takes the file to be at rest, as long as it is open.
 fn connect_uri(path: &Path) -> Result<Connection, JournalError> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY
-        | OpenFlags::SQLITE_OPEN_NO_MUTEX
-        | OpenFlags::SQLITE_OPEN_NOFOLLOW
-        | OpenFlags::SQLITE_OPEN_URI;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_URI | SAFE;
     let escaped: String = path
         .as_os_str()
         .as_encoded_bytes()

@@ -9,10 +9,10 @@ use certroll_core::ports::{JournalError, JournalFault, Recorded, RolloutJournal}
 use certroll_core::standing::{Decided, Standings};
 
 use crate::directory::Directory;
-use crate::fault;
 use crate::file::ReadOnly;
 use crate::table::Table;
 use crate::verify::{self, Damage, Verified};
+use crate::{fault, table};
 
 /// A journal that is read and never written. Each call sees the record as it is at one moment.
 #[derive(Clone, Debug)]
@@ -124,7 +124,7 @@ impl RolloutJournal for JournalReader {
     }
 
     async fn standings(&self) -> Result<Standings, JournalError> {
-        self.run(|table| table.standings()).await
+        self.run(table::standings).await
     }
 }
 

@@ -208,24 +208,24 @@ impl<'c> Table<'c> {
         let found = statement.query_map([], outline).and_then(Iterator::collect);
         found.map_err(|error| self.reading(&error))
     }
+}
 
-    /// What all entries amount to. Only openings, endings and decisions matter to it; only they are read.
-    pub(crate) fn standings(&self) -> Result<Standings, JournalError> {
-        let mut seqs =
-            self.numbers("SELECT seq FROM entries WHERE kind = 'event' AND word IN ('opened', 'ended')", [])?;
-        seqs.extend(self.numbers("SELECT seq FROM entries WHERE kind = 'decision'", [])?);
-        seqs.sort_unstable();
-        let mut entries = self.entries()?;
-        let mut standings = Standings::default();
-        for seq in seqs {
-            match entries.content(seq)? {
-                Some(Content::Event(record)) => standings.record(&record),
-                Some(Content::Decision(decided)) => standings.decide(&decided),
-                Some(Content::Dropped(_)) | None => {}
-            }
+/// What all entries amount to. Only openings, endings and decisions matter to it; only they are read.
+pub(crate) fn standings(table: &Table<'_>) -> Result<Standings, JournalError> {
+    let mut seqs =
+        table.numbers("SELECT seq FROM entries WHERE kind = 'event' AND word IN ('opened', 'ended')", [])?;
+    seqs.extend(table.numbers("SELECT seq FROM entries WHERE kind = 'decision'", [])?);
+    seqs.sort_unstable();
+    let mut entries = table.entries()?;
+    let mut standings = Standings::default();
+    for seq in seqs {
+        match entries.content(seq)? {
+            Some(Content::Event(record)) => standings.record(&record),
+            Some(Content::Decision(decided)) => standings.decide(&decided),
+            Some(Content::Dropped(_)) | None => {}
         }
-        Ok(standings)
     }
+    Ok(standings)
 }
 
 /// An entry without its body.

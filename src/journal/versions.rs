@@ -22,7 +22,8 @@ use crate::{fault, file};
 
 /// "crvm".
 const APPLICATION_ID: i32 = 0x6372_766d;
-/// The number of the format; another one is begun anew.
+/// The number of the format; another one is begun anew. Raised, too, when another conclusion is drawn from a secret than
+/// before (its form, its key), since conclusions are what is remembered.
 const FORMAT: i32 = 1;
 
 /// Versions that are remembered: a hundred services with a set of ten, renewed ten times. A version has some 5 KiB.
@@ -70,7 +71,7 @@ impl VersionStore {
     }
 
     /// Works with the database off the threads that others wait for. What fails is forgotten.
-    async fn with<T: Send + 'static>(
+    pub(crate) async fn with<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection, i64) -> Result<Option<T>, rusqlite::Error> + Send + 'static,
     ) -> Option<T> {

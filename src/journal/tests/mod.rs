@@ -1,7 +1,13 @@
 //! The durable journal, tried on real files.
 
+mod crash;
+mod damage;
+mod format;
+mod opening;
+mod retention;
 mod samples;
 mod telling;
+mod versions;
 
 use std::path::Path;
 
