@@ -109,7 +109,7 @@ pub enum Trace {
     Lost,
     /// The last look found an operation that wants something else.
     Busy,
-    /// The last looks, this many in a row, found what was there before.
+    /// The last looks, this many in a row, found what was there before, or may have.
     None {
         /// How many.
         looks: u32,
@@ -324,15 +324,19 @@ impl Rollout {
         at: Timestamp,
         found: &Found,
     ) -> Stage {
+        let looks = match trace {
+            Trace::None { looks, .. } => looks.saturating_add(1),
+            Trace::Awaited | Trace::Lost | Trace::Busy => 1,
+        };
         match found {
             Found::Wanted | Found::WantedFailed | Found::WantedBusy => {
-                self.operating(OperationHandle::ProvisioningState, since)
+                if self.repeats_itself() && looks < Limits::LOOKS {
+                    Stage::Unknown { message, since, trace: Trace::None { looks, last: at } }
+                } else {
+                    self.operating(OperationHandle::ProvisioningState, since)
+                }
             }
             Found::Unchanged => {
-                let looks = match trace {
-                    Trace::None { looks, .. } => looks.saturating_add(1),
-                    Trace::Awaited | Trace::Lost | Trace::Busy => 1,
-                };
                 if looks < Limits::LOOKS {
                     Stage::Unknown { message, since, trace: Trace::None { looks, last: at } }
                 } else if self.puts < Limits::PUTS {
@@ -347,6 +351,12 @@ impl Rollout {
                 unrecorded(self.stuck(Cause::ChangedByOthers { differences: differences.clone() }))
             }
         }
+    }
+
+    /// Whether the last PUT may want what was there before it: a restore that failed leaves the service showing the old
+    /// state, and is sent again. Then that state tells nothing until the PUT can no longer be on its way.
+    fn repeats_itself(&self) -> bool {
+        self.phase == Phase::Back && self.puts > 1
     }
 
     /// A look after the service refused the PUT.

@@ -107,6 +107,26 @@ fn a_busy_service_is_waited_for_within_its_limit() {
 }
 
 #[test]
+fn what_a_failed_restore_left_is_no_trace_of_the_next() {
+    let again = [unchanged(), put(Phase::Back), accepted(), failed(), looked(Found::WantedFailed)];
+    let lost = and(and(turned_back(), &again), &[put(Phase::Back), ambiguous()]);
+    for found in [Found::Wanted, Found::WantedFailed, Found::WantedBusy] {
+        let mut events = lost.clone();
+        for _ in 1..Limits::LOOKS {
+            events.push(looked(found.clone()));
+            let Action::Look { not_before } = after(&events, 99) else { panic!("{found:?}") };
+            assert_eq!(not_before, at(events.len() as i64 - 1 + 10), "an interval after the last look");
+        }
+        // Now the PUT is no longer on its way: what is there is its work, or all that there will be.
+        events.push(looked(found));
+        assert!(matches!(
+            after(&events, 99),
+            Action::Follow { operation: OperationHandle::ProvisioningState, .. }
+        ));
+    }
+}
+
+#[test]
 fn a_put_whose_fate_is_unknown_is_looked_for() {
     assert_eq!(after(&sent(), 9), Action::Look { not_before: at(9) });
     let lost = and(sent(), &[ambiguous()]);
