@@ -215,6 +215,15 @@ impl Rollout {
                     trace: Trace::Awaited,
                 }
             }
+            // The service may not show it yet: what it shows is not followed before it was seen to be of this PUT.
+            (
+                Stage::Unknown { since, trace: Trace::Awaited, .. },
+                Event::PutAccepted { operation: OperationHandle::ProvisioningState, .. },
+            ) => Stage::Unknown {
+                message: "the service took it and named no operation".to_owned(),
+                since,
+                trace: Trace::Lost,
+            },
             (Stage::Unknown { trace: Trace::Awaited, .. }, Event::PutAccepted { operation, .. }) => {
                 self.operating(operation.clone(), at)
             }

@@ -127,6 +127,17 @@ fn what_a_failed_restore_left_is_no_trace_of_the_next() {
 }
 
 #[test]
+fn an_update_that_names_no_operation_is_looked_for() {
+    let taken = Event::PutAccepted { operation: OperationHandle::ProvisioningState, request_id: None };
+    let taken = and(sent(), &[taken]);
+    assert_eq!(after(&taken, 9), Action::Look { not_before: at(9) });
+    assert_eq!(after(&and(taken.clone(), &[unchanged()]), 9), Action::Look { not_before: at(5 + 10) });
+    for found in [Found::Wanted, Found::WantedFailed, Found::WantedBusy] {
+        assert!(matches!(after(&and(taken.clone(), &[looked(found)]), 9), Action::Follow { .. }));
+    }
+}
+
+#[test]
 fn a_put_whose_fate_is_unknown_is_looked_for() {
     assert_eq!(after(&sent(), 9), Action::Look { not_before: at(9) });
     let lost = and(sent(), &[ambiguous()]);
