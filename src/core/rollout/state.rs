@@ -8,7 +8,9 @@ use super::event::{Event, Found, Initiator, OperationOutcome, Phase};
 use super::limits::Limits;
 use crate::id::RolloutId;
 use crate::plan::{PlannedUpdate, ServiceState};
-use crate::target::cloud_service::{CloudServiceModel, ModelError, OperationHandle, UpgradeMode};
+use crate::target::cloud_service::{
+    CloudServiceModel, ModelError, OperationHandle, ProvisioningState, UpgradeMode,
+};
 use crate::verify::{Evidence, Expected, Generation};
 
 /// A rollout, folded from its events.
@@ -307,6 +309,13 @@ impl Rollout {
             _ => vec!["the last operation on it failed".to_owned()],
         };
         match (self.phase, found) {
+            // Which instances are started is not known while somebody else's operation takes them down and up: an
+            // instance that was not started then would never be missed.
+            (Phase::Forward, Found::Unchanged | Found::Wanted)
+                if !self.changed && (busy_since.is_some() || self.was_captured_busy()) =>
+            {
+                Stage::Opened
+            }
             (_, Found::Unchanged) | (Phase::Back, Found::WantedFailed) => Stage::Ready,
             (_, Found::Wanted) => Stage::Ended { outcome: OperationOutcome::Succeeded, at },
             (_, Found::Busy { .. } | Found::WantedBusy) => {
@@ -391,6 +400,13 @@ impl Rollout {
     /// Whether the update walks only where it is told to.
     pub(super) fn is_manual(&self) -> bool {
         self.captured.as_ref().is_some_and(|captured| captured.model.upgrade_mode() == UpgradeMode::Manual)
+    }
+
+    /// Whether an operation ran on the service as it was captured.
+    fn was_captured_busy(&self) -> bool {
+        self.captured
+            .as_ref()
+            .is_some_and(|captured| matches!(captured.model.provisioning_state(), ProvisioningState::Busy(_)))
     }
 
     /// The ending that needs a person, with what led there.
@@ -491,7 +507,7 @@ impl Rollout {
     /// # Errors
     /// The service cannot be read.
     pub fn compare(&self, model: &CloudServiceModel) -> Result<Found, ModelError> {
-        use crate::target::cloud_service::ProvisioningState as State;
+        use ProvisioningState as State;
         let state = ServiceState::of(model)?;
         let provisioning = model.provisioning_state();
         let is_wanted = self.wanted().is_some_and(|wanted| wanted.differences(&state).is_empty());

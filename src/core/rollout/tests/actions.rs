@@ -107,6 +107,26 @@ fn a_busy_service_is_waited_for_within_its_limit() {
 }
 
 #[test]
+fn a_service_that_was_busy_is_captured_again() {
+    // Which instances are started is not known while somebody else's operation runs.
+    let was_busy = [opened(), captured(false), looked(busy()), unchanged()];
+    assert_eq!(after(&was_busy, 20), Action::Capture);
+    let again = and(was_busy.to_vec(), &[captured(false), unchanged()]);
+    assert_eq!(after(&again, 20), Action::Put { phase: Phase::Forward });
+    let Event::Captured { model, started } = captured(false) else { panic!() };
+    let mut value = model.value().clone();
+    value["properties"]["provisioningState"] = "Updating".into();
+    let model = Box::new(CloudServiceModel::new(value).unwrap());
+    for found in [Found::Unchanged, Found::Wanted] {
+        let while_busy = Event::Captured { model: model.clone(), started: started.clone() };
+        assert_eq!(after(&[opened(), while_busy, looked(found)], 20), Action::Capture);
+    }
+    // Once a PUT may have changed the service, what was captured before it is what counts.
+    let lost = [ambiguous(), unchanged(), unchanged(), unchanged(), looked(busy()), unchanged()];
+    assert_eq!(after(&and(sent(), &lost), 99), Action::Put { phase: Phase::Forward });
+}
+
+#[test]
 fn what_a_failed_restore_left_is_no_trace_of_the_next() {
     let again = [unchanged(), put(Phase::Back), accepted(), failed(), looked(Found::WantedFailed)];
     let lost = and(and(turned_back(), &again), &[put(Phase::Back), ambiguous()]);

@@ -3,7 +3,6 @@
 mod actions;
 mod format;
 mod order;
-mod search;
 
 use std::sync::LazyLock;
 

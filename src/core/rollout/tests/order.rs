@@ -64,6 +64,7 @@ fn only_what_can_happen_follows() {
     for (what, events, follow) in [
         ("opened", vec![opened()], "captured abandoned"),
         ("before the put", before(&forward(), 2), "looked abandoned"),
+        ("was busy", and(before(&forward(), 2), &[looked(busy()), unchanged()]), "captured abandoned"),
         ("ready", before(&forward(), 3), "looked put_forward abandoned"),
         ("sent", before(&forward(), 4), "accepted refused deferred ambiguous looked stuck"),
         ("sent, looked", and(before(&forward(), 4), &[unchanged()]), "looked stuck"),
