@@ -2,6 +2,7 @@
 
 mod actions;
 mod format;
+mod model;
 mod order;
 
 use std::sync::LazyLock;
