@@ -8,7 +8,9 @@ use super::event::{Event, Found, Initiator, OperationOutcome, Phase};
 use super::limits::Limits;
 use crate::id::RolloutId;
 use crate::plan::{PlannedUpdate, ServiceState};
-use crate::target::cloud_service::{CloudServiceModel, ModelError, OperationHandle, UpgradeMode};
+use crate::target::cloud_service::{
+    CloudServiceModel, ModelError, OperationHandle, ProvisioningState, UpgradeMode,
+};
 use crate::verify::{Evidence, Expected, Generation};
 
 /// A rollout, folded from its events.
@@ -110,7 +112,7 @@ pub enum Trace {
     Lost,
     /// The last look found an operation that wants something else.
     Busy,
-    /// The last looks, this many in a row, found what was there before.
+    /// The last looks, this many in a row, found what was there before, or may have.
     None {
         /// How many.
         looks: u32,
@@ -217,6 +219,15 @@ impl Rollout {
                     trace: Trace::Awaited,
                 }
             }
+            // The service may not show it yet: what it shows is not followed before it was seen to be of this PUT.
+            (
+                Stage::Unknown { since, trace: Trace::Awaited, .. },
+                Event::PutAccepted { operation: OperationHandle::ProvisioningState, .. },
+            ) => Stage::Unknown {
+                message: "the service took it and named no operation".to_owned(),
+                since,
+                trace: Trace::Lost,
+            },
             (Stage::Unknown { trace: Trace::Awaited, .. }, Event::PutAccepted { operation, .. }) => {
                 self.operating(operation.clone(), at)
             }
@@ -300,6 +311,13 @@ impl Rollout {
             _ => vec!["the last operation on it failed".to_owned()],
         };
         match (self.phase, found) {
+            // Which instances are started is not known while somebody else's operation takes them down and up: an
+            // instance that was not started then would never be missed.
+            (Phase::Forward, Found::Unchanged | Found::Wanted)
+                if !self.changed && (busy_since.is_some() || self.was_captured_busy()) =>
+            {
+                Stage::Opened
+            }
             (_, Found::Unchanged) | (Phase::Back, Found::WantedFailed) => Stage::Ready,
             (_, Found::Wanted) => Stage::Ended { outcome: OperationOutcome::Succeeded, at },
             (_, Found::Busy { .. } | Found::WantedBusy) => {
@@ -326,15 +344,19 @@ impl Rollout {
         at: Timestamp,
         found: &Found,
     ) -> Stage {
+        let looks = match trace {
+            Trace::None { looks, .. } => looks.saturating_add(1),
+            Trace::Awaited | Trace::Lost | Trace::Busy => 1,
+        };
         match found {
             Found::Wanted | Found::WantedFailed | Found::WantedBusy => {
-                self.operating(OperationHandle::ProvisioningState, since)
+                if self.repeats_itself() && looks < Limits::LOOKS {
+                    Stage::Unknown { message, since, trace: Trace::None { looks, last: at } }
+                } else {
+                    self.operating(OperationHandle::ProvisioningState, since)
+                }
             }
             Found::Unchanged => {
-                let looks = match trace {
-                    Trace::None { looks, .. } => looks.saturating_add(1),
-                    Trace::Awaited | Trace::Lost | Trace::Busy => 1,
-                };
                 if looks < Limits::LOOKS {
                     Stage::Unknown { message, since, trace: Trace::None { looks, last: at } }
                 } else if self.puts < Limits::PUTS {
@@ -349,6 +371,12 @@ impl Rollout {
                 unrecorded(self.stuck(Cause::ChangedByOthers { differences: differences.clone() }))
             }
         }
+    }
+
+    /// Whether the last PUT may want what was there before it: a restore that failed leaves the service showing the old
+    /// state, and is sent again. Then that state tells nothing until the PUT can no longer be on its way.
+    fn repeats_itself(&self) -> bool {
+        self.phase == Phase::Back && self.puts > 1
     }
 
     /// A look after the service refused the PUT.
@@ -374,6 +402,13 @@ impl Rollout {
     /// Whether the update walks only where it is told to.
     pub(super) fn is_manual(&self) -> bool {
         self.captured.as_ref().is_some_and(|captured| captured.model.upgrade_mode() == UpgradeMode::Manual)
+    }
+
+    /// Whether an operation ran on the service as it was captured.
+    fn was_captured_busy(&self) -> bool {
+        self.captured
+            .as_ref()
+            .is_some_and(|captured| matches!(captured.model.provisioning_state(), ProvisioningState::Busy(_)))
     }
 
     /// The ending that needs a person, with what led there.
@@ -479,7 +514,7 @@ impl Rollout {
     /// # Errors
     /// The service cannot be read.
     pub fn compare(&self, model: &CloudServiceModel) -> Result<Found, ModelError> {
-        use crate::target::cloud_service::ProvisioningState as State;
+        use ProvisioningState as State;
         let state = ServiceState::of(model)?;
         let provisioning = model.provisioning_state();
         let is_wanted = self.wanted().is_some_and(|wanted| wanted.differences(&state).is_empty());

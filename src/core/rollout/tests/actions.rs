@@ -107,6 +107,57 @@ fn a_busy_service_is_waited_for_within_its_limit() {
 }
 
 #[test]
+fn a_service_that_was_busy_is_captured_again() {
+    // Which instances are started is not known while somebody else's operation runs.
+    let was_busy = [opened(), captured(false), looked(busy()), unchanged()];
+    assert_eq!(after(&was_busy, 20), Action::Capture);
+    let again = and(was_busy.to_vec(), &[captured(false), unchanged()]);
+    assert_eq!(after(&again, 20), Action::Put { phase: Phase::Forward });
+    let Event::Captured { model, started } = captured(false) else { panic!() };
+    let mut value = model.value().clone();
+    value["properties"]["provisioningState"] = "Updating".into();
+    let model = Box::new(CloudServiceModel::new(value).unwrap());
+    for found in [Found::Unchanged, Found::Wanted] {
+        let while_busy = Event::Captured { model: model.clone(), started: started.clone() };
+        assert_eq!(after(&[opened(), while_busy, looked(found)], 20), Action::Capture);
+    }
+    // Once a PUT may have changed the service, what was captured before it is what counts.
+    let lost = [ambiguous(), unchanged(), unchanged(), unchanged(), looked(busy()), unchanged()];
+    assert_eq!(after(&and(sent(), &lost), 99), Action::Put { phase: Phase::Forward });
+}
+
+#[test]
+fn what_a_failed_restore_left_is_no_trace_of_the_next() {
+    let again = [unchanged(), put(Phase::Back), accepted(), failed(), looked(Found::WantedFailed)];
+    let lost = and(and(turned_back(), &again), &[put(Phase::Back), ambiguous()]);
+    for found in [Found::Wanted, Found::WantedFailed, Found::WantedBusy] {
+        let mut events = lost.clone();
+        for _ in 1..Limits::LOOKS {
+            events.push(looked(found.clone()));
+            let Action::Look { not_before } = after(&events, 99) else { panic!("{found:?}") };
+            assert_eq!(not_before, at(events.len() as i64 - 1 + 10), "an interval after the last look");
+        }
+        // Now the PUT is no longer on its way: what is there is its work, or all that there will be.
+        events.push(looked(found));
+        assert!(matches!(
+            after(&events, 99),
+            Action::Follow { operation: OperationHandle::ProvisioningState, .. }
+        ));
+    }
+}
+
+#[test]
+fn an_update_that_names_no_operation_is_looked_for() {
+    let taken = Event::PutAccepted { operation: OperationHandle::ProvisioningState, request_id: None };
+    let taken = and(sent(), &[taken]);
+    assert_eq!(after(&taken, 9), Action::Look { not_before: at(9) });
+    assert_eq!(after(&and(taken.clone(), &[unchanged()]), 9), Action::Look { not_before: at(5 + 10) });
+    for found in [Found::Wanted, Found::WantedFailed, Found::WantedBusy] {
+        assert!(matches!(after(&and(taken.clone(), &[looked(found)]), 9), Action::Follow { .. }));
+    }
+}
+
+#[test]
 fn a_put_whose_fate_is_unknown_is_looked_for() {
     assert_eq!(after(&sent(), 9), Action::Look { not_before: at(9) });
     let lost = and(sent(), &[ambiguous()]);

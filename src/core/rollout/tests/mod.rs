@@ -2,8 +2,8 @@
 
 mod actions;
 mod format;
+mod model;
 mod order;
-mod search;
 
 use std::sync::LazyLock;
 

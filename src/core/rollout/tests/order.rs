@@ -64,11 +64,20 @@ fn only_what_can_happen_follows() {
     for (what, events, follow) in [
         ("opened", vec![opened()], "captured abandoned"),
         ("before the put", before(&forward(), 2), "looked abandoned"),
+        ("was busy", and(before(&forward(), 2), &[looked(busy()), unchanged()]), "captured abandoned"),
         ("ready", before(&forward(), 3), "looked put_forward abandoned"),
         ("sent", before(&forward(), 4), "accepted refused deferred ambiguous looked stuck"),
         ("sent, looked", and(before(&forward(), 4), &[unchanged()]), "looked stuck"),
         ("sent, busy", and(before(&forward(), 4), &[looked(busy())]), "looked stuck"),
         ("ambiguous", and(before(&forward(), 4), &[ambiguous()]), "looked stuck"),
+        (
+            "accepted, no operation named",
+            and(
+                before(&forward(), 4),
+                &[Event::PutAccepted { operation: OperationHandle::ProvisioningState, request_id: None }],
+            ),
+            "looked stuck",
+        ),
         ("refused", and(before(&forward(), 4), &[refused()]), "looked abandoned"),
         ("deferred", and(before(&forward(), 4), &[deferred()]), "looked abandoned"),
         ("operating", forward(), "succeeded failed too_long stuck"),
