@@ -172,6 +172,7 @@ impl<'a> Rollouts<'a> {
             id: _,
             update: _,
             by: _,
+            undoes: _,
             opened: _,
             captured,
             phase,

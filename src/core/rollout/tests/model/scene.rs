@@ -39,6 +39,7 @@ impl Scene {
             rollout: RolloutId::new(now(), &self.update.service),
             update: Box::new(self.update.clone()),
             by: Initiator::Unattended,
+            undoes: None,
         }
     }
 
