@@ -9,7 +9,7 @@ use certroll_simulator::scenario::shop::{self, Shop};
 use certroll_simulator::service::model::UpgradeMode;
 use certroll_simulator::switches::{ManualOperation, Switches};
 
-use crate::support::azure::{Azure, renewed_shop_with};
+use crate::support::azure::{Azure, renew, renewed_shop_with, somebody_else};
 
 const READINGS: [ManualOperation; 2] = [ManualOperation::CompletesBeforeWalk, ManualOperation::WaitsForWalk];
 
@@ -181,4 +181,32 @@ async fn simultaneous_mode_needs_no_walk() {
     assert_eq!(azure.roll_out(update).await, Ending::Verified);
     assert_eq!(walked(&azure), Vec::<u32>::new());
     assert_eq!(azure.leaves(), [shop.stored_leaf.thumbprint.clone()].into());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instances_that_were_left_with_something_else_are_walked_all_the_same() {
+    let (cloud, mut shop) = manual_shop(ManualOperation::CompletesBeforeWalk);
+    let azure = Azure::shop(cloud).await;
+    // Somebody sent the second set and walked to no domain: the model names it, the instances go on with the first.
+    let first = azure.leaves();
+    let second = azure.planned().await;
+    let model = azure.assembled.outside.services.read(&second.service).await.unwrap();
+    let body = second.wanted.put_body(&model).unwrap();
+    let reply = azure.with(|cloud| somebody_else(cloud, "PUT", "", Some(body.value())));
+    assert_eq!(reply.status, 200, "{reply:?}");
+    azure.with(|cloud| {
+        cloud.finish();
+        renew(cloud, &mut shop);
+    });
+    assert_eq!(azure.leaves(), first);
+    let third = azure.planned().await;
+    assert!(!third.probes[0].before.iter().any(|leaf| first.contains(&leaf.to_string())));
+    assert_eq!(azure.roll_out(third).await, Ending::Verified);
+    assert_eq!(azure.leaves(), [shop.stored_leaf.thumbprint.clone()].into());
+    // It says what it saw before, and only that.
+    let presented = azure.journal.records().iter().find_map(|record| match &record.event {
+        Event::Captured { presented, .. } => Some(presented.iter().map(ToString::to_string).collect()),
+        _ => None,
+    });
+    assert_eq!(presented, Some(first));
 }

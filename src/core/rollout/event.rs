@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::ending::{Cause, Ending};
-use crate::id::RolloutId;
+use crate::id::{RolloutId, Thumbprint};
 use crate::plan::PlannedUpdate;
 use crate::target::cloud_service::{CloudServiceModel, OperationFailure, OperationHandle};
 use crate::verify::Evidence;
@@ -94,6 +94,10 @@ pub enum Event {
         model: Box<CloudServiceModel>,
         /// The instances that were started, by name.
         started: Vec<String>,
+        /// Leaves that endpoints presented and that the plan does not know: instances that were left with something
+        /// else go on with it until the update reaches them. Looked for in Manual mode only, where that is judged.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        presented: Vec<Thumbprint>,
     },
     /// The service was looked at, right before a PUT or after one whose fate is not known.
     Looked {

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::ending::{Cause, Ending};
 use super::event::{Event, Found, Initiator, OperationOutcome, Phase};
 use super::limits::Limits;
-use crate::id::RolloutId;
+use crate::id::{RolloutId, Thumbprint};
 use crate::plan::{PlannedUpdate, ServiceState};
 use crate::target::cloud_service::{
     CloudServiceModel, ModelError, OperationHandle, ProvisioningState, UpgradeMode,
@@ -39,6 +39,7 @@ pub(super) struct Captured {
     pub(super) model: CloudServiceModel,
     pub(super) state: ServiceState,
     pub(super) started: Vec<String>,
+    pub(super) presented: Vec<Thumbprint>,
 }
 
 /// What is to be done next follows from this.
@@ -200,9 +201,14 @@ impl Rollout {
             (stage, Event::Ended { ending }) if self.may_end(&stage, ending) => {
                 Stage::Over { ending: ending.clone(), recorded: true }
             }
-            (Stage::Opened, Event::Captured { model, started }) => {
+            (Stage::Opened, Event::Captured { model, started, presented }) => {
                 let state = ServiceState::of(model)?;
-                self.captured = Some(Captured { model: (**model).clone(), state, started: started.clone() });
+                self.captured = Some(Captured {
+                    model: (**model).clone(),
+                    state,
+                    started: started.clone(),
+                    presented: presented.clone(),
+                });
                 Stage::BeforePut { not_before: at, busy_since: None }
             }
             (Stage::BeforePut { busy_since, .. }, Event::Looked { found }) => {
@@ -476,6 +482,12 @@ impl Rollout {
     /// The service as it was captured.
     pub fn captured(&self) -> Option<&CloudServiceModel> {
         self.captured.as_ref().map(|captured| &captured.model)
+    }
+
+    /// Whether an endpoint may go on presenting a leaf until the update has reached its instance, although the plan does
+    /// not know it.
+    pub fn was_presented(&self, leaf: &Thumbprint) -> bool {
+        self.captured.as_ref().is_some_and(|captured| captured.presented.contains(leaf))
     }
 
     /// What the present phase wants, once the service was captured.

@@ -9,7 +9,7 @@ use certroll_core::rollout::{Event, OperationOutcome};
 use certroll_core::target::cloud_service::{
     OperationFailure, OperationHandle, OperationStatus, RoleInstance,
 };
-use certroll_core::verify::{self, Generation};
+use certroll_core::verify::{self, Generation, Mismatch};
 use jiff::Timestamp;
 
 use super::examine::{ProbePatience, probe_all};
@@ -95,7 +95,8 @@ async fn walk_one(
     }
 }
 
-/// The domain's instances are started, and no endpoint shows anything but the old or the new leaf.
+/// The domain's instances are started, and no endpoint shows anything but the old or the new leaf, or what it showed
+/// before.
 async fn domain_is_right(
     drive: &mut Drive<'_>,
     domain: u32,
@@ -130,6 +131,11 @@ async fn domain_is_right(
             wrong = seen
                 .iter()
                 .flat_map(|seen| verify::endpoint(seen, Generation::Either))
+                // An instance that another domain has goes on with what it had, whatever that was.
+                .filter(|mismatch| {
+                    let presented = |leaf| drive.rollout.was_presented(leaf);
+                    !matches!(mismatch, Mismatch::Endpoint { found: Ok(leaf), .. } if presented(leaf))
+                })
                 .map(|mismatch| mismatch.to_string())
                 .collect();
         }

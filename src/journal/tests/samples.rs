@@ -168,7 +168,11 @@ impl Story {
                 by: self.by,
                 undoes: self.undoes.clone(),
             },
-            Event::Captured { model: Box::new(model(self.from)), started: vec!["Web_IN_0".to_owned()] },
+            Event::Captured {
+                model: Box::new(model(self.from)),
+                started: vec!["Web_IN_0".to_owned()],
+                presented: Vec::new(),
+            },
         ];
         let put = |phase, n| [looked(), Event::PutStarted { phase }, accepted(n)];
         let back = || {

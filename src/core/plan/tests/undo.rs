@@ -14,7 +14,8 @@ fn rolled_out(before: &World, update: &PlannedUpdate) -> Rollout {
     let rollout = RolloutId::new(now(), &update.service);
     let by = Initiator::Unattended;
     let opened = Event::Opened { rollout, update: Box::new(update.clone()), by, undoes: None };
-    let captured = Event::Captured { model: Box::new(before.model()), started: Vec::new() };
+    let captured =
+        Event::Captured { model: Box::new(before.model()), started: Vec::new(), presented: Vec::new() };
     Rollout::fold([(now(), &opened), (now(), &captured)]).unwrap()
 }
 

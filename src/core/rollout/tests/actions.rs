@@ -113,12 +113,13 @@ fn a_service_that_was_busy_is_captured_again() {
     assert_eq!(after(&was_busy, 20), Action::Capture);
     let again = and(was_busy.to_vec(), &[captured(false), unchanged()]);
     assert_eq!(after(&again, 20), Action::Put { phase: Phase::Forward });
-    let Event::Captured { model, started } = captured(false) else { panic!() };
+    let Event::Captured { model, started, .. } = captured(false) else { panic!() };
     let mut value = model.value().clone();
     value["properties"]["provisioningState"] = "Updating".into();
     let model = Box::new(CloudServiceModel::new(value).unwrap());
     for found in [Found::Unchanged, Found::Wanted] {
-        let while_busy = Event::Captured { model: model.clone(), started: started.clone() };
+        let while_busy =
+            Event::Captured { model: model.clone(), started: started.clone(), presented: Vec::new() };
         assert_eq!(after(&[opened(), while_busy, looked(found)], 20), Action::Capture);
     }
     // Once a PUT may have changed the service, what was captured before it is what counts.

@@ -46,7 +46,11 @@ fn opened() -> Event {
 
 fn captured(manual: bool) -> Event {
     let model = if manual { MADE.2.clone() } else { MADE.1.clone() };
-    Event::Captured { model: Box::new(model), started: vec!["Web_IN_0".to_owned(), "Web_IN_1".to_owned()] }
+    Event::Captured {
+        model: Box::new(model),
+        started: vec!["Web_IN_0".to_owned(), "Web_IN_1".to_owned()],
+        presented: Vec::new(),
+    }
 }
 
 fn looked(found: Found) -> Event {

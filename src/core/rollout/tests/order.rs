@@ -140,7 +140,7 @@ fn a_record_begins_with_its_plan() {
     assert_eq!(Rollout::fold([]), Err(FoldError::Empty));
     assert_eq!(Rollout::fold([(at(0), &captured(false))]), Err(FoldError::NotOpened("captured")));
     let broken = CloudServiceModel::new(serde_json::json!({})).unwrap();
-    let captured = Event::Captured { model: Box::new(broken), started: Vec::new() };
+    let captured = Event::Captured { model: Box::new(broken), started: Vec::new(), presented: Vec::new() };
     let fault = Rollout::fold([(at(0), &opened()), (at(1), &captured)]).unwrap_err();
     assert!(matches!(fault, FoldError::Captured(_)), "{fault}");
 }

@@ -278,6 +278,7 @@ impl<'a> Rollouts<'a> {
     pub(super) fn event(&mut self, number: Number, told: Told) -> Event {
         match told {
             Told::Captured { content, provisioning, instances } => Event::Captured {
+                presented: Vec::new(),
                 model: Box::new(self.scene.model(content, provisioning).clone()),
                 started: roles(instances)
                     .into_iter()
