@@ -77,18 +77,25 @@ impl DurableJournal {
     /// they are. Holds up the writer for as long as it takes.
     ///
     /// # Errors
-    /// The journal cannot be written or is damaged; nothing is dropped then.
+    /// The journal cannot be written or is damaged. What was dropped before that stays dropped.
     pub async fn retain(&self, keep_since: Timestamp, now: Timestamp) -> Result<Dropped, JournalError> {
-        self.write(move |writing| {
-            let known = writing.standings()?;
-            let dropped = writing.change(|table| retention::retain(table, &known, keep_since, now))?;
-            if dropped != Dropped::default() {
-                // The space can be used again in any case; that it goes back to the disk is a bonus.
-                let _ = retention::give_back(&writing.connection);
-            }
-            Ok(dropped)
-        })
-        .await
+        let mut dropped = Dropped::default();
+        while dropped.add(
+            self.write(move |writing| {
+                let known = writing.standings()?;
+                writing.change(|table| retention::retain(table, &known, keep_since, now))
+            })
+            .await?,
+        ) {}
+        // The space can be used again in any case; that it goes back to the disk is a bonus. Others write in between.
+        let mut more = dropped != Dropped::default();
+        while more {
+            more = self
+                .write(|writing| Ok(retention::give_back(&writing.connection).unwrap_or(false)))
+                .await
+                .unwrap_or(false);
+        }
+        Ok(dropped)
     }
 
     /// Checks all of it, and names every place that is not as it was written. Reads the whole file.

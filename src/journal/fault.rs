@@ -78,19 +78,19 @@ fn fault(kind: JournalFault, path: &Path, doing: &str, error: &dyn fmt::Display)
 }
 
 fn with_way_out(error: JournalError, path: &Path) -> JournalError {
-    let at = path.display();
+    let at = path.parent().unwrap_or(path).display();
     let hint = match error.kind {
         JournalFault::Full => {
             format!("make room on the disk of `{at}`; the journal is written again as soon as there is some")
         }
         JournalFault::ReadOnly => {
-            format!("let this user write `{at}` and its directory, on a disk that is mounted for writing")
+            format!("let this user write `{at}` and the files in it, on a disk that is mounted for writing")
         }
         JournalFault::Corrupt => format!(
             "`certroll history --verify` names every place that is damaged. Put the directory back from a backup, or \
              move `{at}` away: then nothing is known of rollouts without an ending, so look at the services first"
         ),
-        JournalFault::Held => format!("end the program that has `{at}` open, then try again"),
+        JournalFault::Held => format!("end the program that has a file in `{at}` open, then try again"),
         JournalFault::Denied => "run certroll as the user that owns the directory".to_owned(),
         JournalFault::Absent | JournalFault::Newer | JournalFault::Failed => return error,
     };

@@ -15,6 +15,13 @@ use crate::table::{Entries, Table};
 /// Pages that are given back in one transaction, so that the write-ahead log stays small: 4 MiB.
 const PAGES: i64 = 1024;
 
+/// Rollouts after which a transaction drops no further service's: some 25 MiB, for which writers wait about a second.
+#[cfg(not(test))]
+const AT_ONCE: usize = 500;
+/// So that tests take several.
+#[cfg(test)]
+const AT_ONCE: usize = 1;
+
 /// What was dropped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dropped {
@@ -38,7 +45,19 @@ struct Item {
     may_go: bool,
 }
 
-/// Drops what may go of everything that was over before `keep_since`.
+impl Dropped {
+    /// Adds what was dropped by a further transaction; whether that was anything.
+    pub(crate) fn add(&mut self, more: Self) -> bool {
+        let any = more != Self::default();
+        self.rollouts.extend(more.rollouts);
+        self.decisions += more.decisions;
+        self.removed += more.removed;
+        any
+    }
+}
+
+/// Drops what may go of everything that was over before `keep_since`, or a part of that: called again until it drops
+/// nothing more, it has dropped all.
 pub(crate) fn retain(
     table: &Table<'_>,
     known: &Standings,
@@ -49,6 +68,9 @@ pub(crate) fn retain(
     let mut entries = table.entries()?;
     let mut drops = Drops::default();
     for (service, mut items) in services(table)? {
+        if drops.rollouts.len() >= AT_ONCE {
+            break;
+        }
         mark(&mut items, &mut entries, &needed, keep_since)?;
         let service: CloudServiceId = service.parse().map_err(|error| table.corrupt(error))?;
         for item in dispensable(&service, items, &mut entries)? {
@@ -197,18 +219,20 @@ fn empty_until(table: &Table<'_>) -> Result<Mark, JournalError> {
     if last_empty <= base.seq { Ok(base) } else { table.mark_of(last_empty) }
 }
 
-/// Gives free pages back to the disk, some at a time.
-pub(crate) fn give_back(connection: &Connection) -> Result<(), rusqlite::Error> {
+/// Gives some free pages back to the disk. Whether more are left.
+pub(crate) fn give_back(connection: &Connection) -> Result<bool, rusqlite::Error> {
     let free = || connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
-    let mut left = free()?;
-    while left > 0 {
-        connection.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
-        let now = free()?;
-        if now >= left {
-            break;
-        }
-        left = now;
+    let before = free()?;
+    if before > 0 {
+        // One row a page: only a statement that is run to its end gives back more than one.
+        let mut vacuum = connection.prepare(&format!("PRAGMA incremental_vacuum({PAGES})"))?;
+        let mut rows = vacuum.query([])?;
+        while rows.next()?.is_some() {}
     }
-    // Without waiting for readers: then the file shrinks a little later.
-    connection.execute_batch("PRAGMA wal_checkpoint(PASSIVE)")
+    let after = free()?;
+    if after == 0 {
+        // The file shrinks with this. Nobody who reads is waited for: then it shrinks a little later.
+        connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    }
+    Ok(after > 0 && after < before)
 }

@@ -52,13 +52,31 @@ async fn the_old_goes_and_the_latest_stays() {
     let verified = journal.verify().await.unwrap();
     assert_eq!((verified.rollouts, verified.dropped), (2, one.len() as u64));
     assert_eq!(verified.entries, (two.len() + three.len() + 1) as u64);
-    // Opened has three cscfg texts, captured one, examined one.
+    // Opened has two cscfg texts, captured one, examined one.
     let freed = size - std::fs::metadata(&file).unwrap().len();
-    assert!(freed > 4 * 200_000, "{freed} of {size} bytes were given back");
+    assert!(freed > 750_000, "{freed} of {size} bytes were given back");
     // Nothing of what was dropped is left in the file.
     let text = std::fs::read(&file).unwrap();
     let needle = b"https://shop-kv.vault.azure.cn/secrets/shop-tls/00000000000000000000000000000001";
     assert!(!text.windows(needle.len()).any(|window| window == needle));
+}
+
+#[tokio::test]
+async fn space_is_given_back_many_pages_at_a_time() {
+    let directory = tempfile::tempdir().unwrap();
+    let journal = open(directory.path());
+    let mut story = Story::new("shop", 0, 1, 2);
+    story.size = 200_000;
+    write(&journal, &events(story.events(Course::Verified))).await;
+    journal.with_connection(|connection| {
+        connection.execute("UPDATE entries SET body = NULL", []).unwrap();
+        let free = connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+        assert!(free.unwrap() > 150);
+        // Each call waits for the disk once: a page a call would take seconds.
+        assert!(!crate::retention::give_back(connection).unwrap());
+        let free = connection.pragma_query_value(None, "freelist_count", |row| row.get::<_, i64>(0));
+        assert_eq!(free.unwrap(), 0);
+    });
 }
 
 #[tokio::test]
@@ -89,23 +107,20 @@ async fn what_is_needed_stays_however_old() {
 
 #[tokio::test]
 async fn a_rollout_that_took_something_back_stays_with_what_it_took_back() {
-    // A person mended what was stuck, but the set stays in quarantine: the old rollout is needed, and without the newer
-    // one it would read as stuck.
+    // A person led the same versions to their end: the service is not stuck any more, and the set stays in quarantine
+    // since nothing superseded it. So the old rollout is needed, and without the newer one it would read as stuck.
     let directory = tempfile::tempdir().unwrap();
     let journal = open(directory.path());
     write(&journal, &events(Story::new("shop", 0, 1, 2).events(Course::Stuck))).await;
-    let mut mended = Story::new("shop", 1000, 1, 1);
+    let mut mended = Story::new("shop", 1000, 1, 2);
     mended.by = Initiator::Person;
-    mended.undoes = Some(Story::new("shop", 0, 1, 2).id());
     write(&journal, &events(mended.events(Course::Verified))).await;
+    write(&journal, &events(Story::new("shop", 2000, 1, 2).events(Course::Verified))).await;
     let standing = async |journal: &DurableJournal| journal.standings().await.unwrap().of(&service("shop"));
-    assert!(standing(&journal).await.stuck.is_none());
-    for n in 2..4 {
-        write(&journal, &events(Story::new("shop", 1000 * n, 1, 1).events(Course::Abandoned))).await;
-    }
     let before = standing(&journal).await;
-    journal.retain(at(9000), at(9000)).await.unwrap();
-    assert_eq!(standing(&journal).await, before);
+    assert!(before.stuck.is_none() && before.quarantine.len() == 1, "{before:?}");
+    assert_eq!(journal.retain(at(9000), at(9000)).await.unwrap(), crate::Dropped::default());
+    assert!(history(&journal).await.contains(&mended.id().as_str().to_owned()));
     drop(journal);
     assert_eq!(standing(&open(directory.path())).await, before);
 }
