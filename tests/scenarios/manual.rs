@@ -4,8 +4,10 @@ use certroll_core::rollout::{Cause, Ending, Event};
 use certroll_simulator::call::Call;
 use certroll_simulator::cloud::Cloud;
 use certroll_simulator::faults::{Effect, Fault, Unready, Which};
+use certroll_simulator::pki::LeafRequest;
 use certroll_simulator::scenario::ServicePlan;
 use certroll_simulator::scenario::shop::{self, Shop};
+use certroll_simulator::service::instance::Delivered;
 use certroll_simulator::service::model::UpgradeMode;
 use certroll_simulator::switches::{ManualOperation, Switches};
 
@@ -128,29 +130,33 @@ async fn an_instance_that_does_not_start_stops_the_walk_at_its_domain() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_domain_that_presents_a_foreign_certificate_stops_the_walk() {
     for reading in READINGS {
-        let (mut cloud, _) = manual_shop(reading);
-        // The endpoint's certificate is served by another name on the machine: neither the old nor the new leaf.
-        let service = cloud.service_mut(shop::SERVICE).unwrap();
-        let mut holdings = (*service.instances[2].holds).clone();
-        let foreign = certroll_simulator::pki::LeafRequest::server("foreign.contoso.com", service.created)
-            .self_signed();
-        let delivered = certroll_simulator::service::instance::Delivered {
-            thumbprint: foreign.thumbprint(),
-            der: foreign.der.clone(),
-            key_pkcs8: Some(foreign.key_pkcs8.clone()),
-        };
-        for (name, held) in &mut holdings.certificates {
-            if name == "ShopTls" {
-                *held = delivered.clone().into();
-            }
-        }
-        service.instances[2].holds = holdings.into();
+        let (cloud, _) = manual_shop(reading);
         let azure = Azure::shop(cloud).await;
         let update = azure.planned().await;
+        let created = azure.with(|cloud| cloud.service(shop::SERVICE).unwrap().created);
+        let foreign = LeafRequest::server("foreign.contoso.com", created).self_signed();
+        let thumbprint = foreign.thumbprint();
+        // Once the update was sent, an instance serves another name of the machine: neither the old nor the new leaf.
+        let simulator = std::sync::Arc::clone(&azure.simulator);
+        azure.heard.once("put accepted", move || {
+            simulator.with(|cloud| {
+                let instance = &mut cloud.service_mut(shop::SERVICE).unwrap().instances[2];
+                let mut holdings = (*instance.holds).clone();
+                let delivered = Delivered {
+                    thumbprint: foreign.thumbprint(),
+                    der: foreign.der.clone(),
+                    key_pkcs8: Some(foreign.key_pkcs8.clone()),
+                };
+                for (_, held) in holdings.certificates.iter_mut().filter(|(name, _)| *name == "ShopTls") {
+                    *held = delivered.clone().into();
+                }
+                instance.holds = holdings.into();
+            });
+        });
         let ending = azure.roll_out(update).await;
         let message = ending.cause().unwrap().to_string();
         assert!(message.contains("after the walk to update domain 0"), "{message}");
-        assert!(message.contains(&foreign.thumbprint()), "{message}");
+        assert!(message.contains(&thumbprint), "{message}");
         assert_eq!(walked(&azure)[0], 0);
     }
 }

@@ -50,7 +50,7 @@ async fn a_changed_body() {
     assert_eq!(
         found_after(sql).await,
         [
-            "entry 3 (rollout 20260301T020000000Z-shop, event `looked`, written at 2026-03-01T02:00:20Z): its body does not \
+            "entry 3 (rollout 20260301T020000000Z-shop-b20cbf, event `looked`, written at 2026-03-01T02:00:20Z): its body does not \
           have the digest it was written with"
         ]
     );
@@ -78,8 +78,8 @@ async fn a_changed_column() {
 async fn a_missing_entry() {
     assert_eq!(
         found_after("DELETE FROM entries WHERE seq = 3").await[0],
-        "entry 3 is missing, between entry 2 (rollout 20260301T020000000Z-shop, event `captured`, written at \
-         2026-03-01T02:00:10Z) and entry 4 (rollout 20260301T020000000Z-shop, event `put_started`, written at \
+        "entry 3 is missing, between entry 2 (rollout 20260301T020000000Z-shop-b20cbf, event `captured`, written at \
+         2026-03-01T02:00:10Z) and entry 4 (rollout 20260301T020000000Z-shop-b20cbf, event `put_started`, written at \
          2026-03-01T02:00:30Z)"
     );
     let found = found_after("DELETE FROM entries WHERE seq BETWEEN 1 AND 3").await;
@@ -162,7 +162,7 @@ async fn a_body_that_nobody_dropped() {
     assert_eq!(
         found_after("UPDATE entries SET body = NULL WHERE seq = 1").await,
         [
-            "entry 1 (rollout 20260301T020000000Z-shop, event `opened`, written at 2026-03-01T02:00:00Z): its body is \
+            "entry 1 (rollout 20260301T020000000Z-shop-b20cbf, event `opened`, written at 2026-03-01T02:00:00Z): its body is \
           missing, and nothing tells that it was dropped"
         ]
     );
@@ -189,7 +189,7 @@ async fn a_rollout_that_cannot_have_been() {
     assert_eq!(
         damage(directory.path()).await,
         [
-            "entry 4 (rollout 20260301T020000000Z-shop, event `put_accepted`, written at 2026-03-01T02:00:40Z): the event \
+            "entry 4 (rollout 20260301T020000000Z-shop-b20cbf, event `put_accepted`, written at 2026-03-01T02:00:40Z): the event \
           `put accepted` cannot follow here: the rollout is ready to send its update"
         ]
     );
@@ -206,7 +206,7 @@ async fn what_is_damaged_is_not_told() {
     ] {
         assert_eq!(error.kind, JournalFault::Corrupt);
         assert!(
-            error.message.contains("entry 3 (rollout 20260301T020000000Z-shop, event `looked`"),
+            error.message.contains("entry 3 (rollout 20260301T020000000Z-shop-b20cbf, event `looked`"),
             "{error}"
         );
     }

@@ -64,15 +64,15 @@ async fn format_1() {
     assert_eq!(
         in_words(reader.history(None, usize::MAX).await.unwrap()),
         [
-            "20260301T212640000Z-web without an ending, 5 events",
-            "20260301T184000000Z-shop restored, 13 events",
-            "20260301T130640000Z-api stuck, 12 events",
-            "20260301T102000000Z-shop verified, 8 events",
+            "20260301T212640000Z-web-129b15 without an ending, 5 events",
+            "20260301T184000000Z-shop-b20cbf restored, 13 events",
+            "20260301T130640000Z-api-d7c8bb stuck, 12 events",
+            "20260301T102000000Z-shop-b20cbf verified, 8 events",
         ]
     );
     assert_eq!(
         in_words(reader.unfinished().await.unwrap()),
-        ["20260301T212640000Z-web without an ending, 5 events"]
+        ["20260301T212640000Z-web-129b15 without an ending, 5 events"]
     );
     // Every word of an event, as it was written then.
     let latest = reader.history(Some(&service("shop")), 1).await.unwrap();
@@ -80,7 +80,7 @@ async fn format_1() {
     let standings = reader.standings().await.unwrap();
     let shop = standings.of(&service("shop"));
     let quarantine: Vec<String> = shop.quarantine.iter().map(|set| set.rollout.to_string()).collect();
-    assert_eq!(quarantine, ["20260301T184000000Z-shop"]);
+    assert_eq!(quarantine, ["20260301T184000000Z-shop-b20cbf"]);
     assert_eq!(shop.approved.unwrap().as_str(), "5e1f");
     assert!(standings.of(&service("api")).stuck.is_some());
     assert_eq!(standings.of(&service("web")).unfinished, Some(Story::new("web", 70_000, 1, 2).id()));

@@ -86,7 +86,7 @@ async fn an_order_that_one_process_cannot_write_is_refused() {
     };
     refused(
         &records[1],
-        "`captured` cannot be written to the rollout 20260301T020000000Z-shop: that rollout is not known",
+        "`captured` cannot be written to the rollout 20260301T020000000Z-shop-b20cbf: that rollout is not known",
     )
     .await;
     write(&journal, &events(records.clone())).await;
@@ -101,7 +101,7 @@ async fn an_order_that_one_process_cannot_write_is_refused() {
     write(&journal, &events(open.clone())).await;
     let mut twice = open[0].clone();
     twice.at = at(501);
-    refused(&twice, "it is known already: entry 13 (rollout 20260301T020820000Z-shop, event `put_accepted`")
+    refused(&twice, "it is known already: entry 13 (rollout 20260301T020820000Z-shop-b20cbf, event `put_accepted`")
         .await;
     let mut foreign = open[0].clone();
     foreign.rollout = story.id();
@@ -117,7 +117,7 @@ async fn an_event_that_is_too_large_is_refused_and_harms_nothing() {
     story.size = crate::entry::BODY_LIMIT;
     let error = journal.append(&story.events(Course::Unfinished)[0]).await.unwrap_err();
     assert!(
-        error.message.contains("the event `opened` of the rollout 20260301T020000000Z-shop has "),
+        error.message.contains("the event `opened` of the rollout 20260301T020000000Z-shop-b20cbf has "),
         "{error}"
     );
     assert!(error.message.contains("expected at most 8388608"), "{error}");

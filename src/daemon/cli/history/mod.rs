@@ -37,7 +37,7 @@ const SEARCHED: usize = 10_000;
 Examples:
   certroll history                                 the latest rollouts
   certroll history shop                            those of one service
-  certroll history 20261123T020114512Z-shop        one rollout in full
+  certroll history 20261123T020114512Z-shop-5f2b7c        one rollout in full
   certroll history --json | jq '.rollouts[] | select(.ending == \"stuck\")'
   certroll history --verify                        every record is as it was written, and none is missing
 
