@@ -14,7 +14,7 @@ use crate::id::{
     VaultName, VaultObject, VersionId,
 };
 use crate::plan::VaultContent;
-use crate::rollout::Event;
+use crate::rollout::{Event, Rollout};
 use crate::standing::{Decided, Standings};
 use crate::target::cloud_service::{
     CloudServiceModel, OperationHandle, OperationStatus, PutBody, RoleInstance,
@@ -405,6 +405,8 @@ pub trait VersionMemory: Send + Sync {
 
 /// Hears what a rollout does, for people who watch. Never holds it up.
 pub trait RolloutObserver: Send + Sync {
+    /// A rollout that an earlier process left without an ending is led on from here.
+    fn resumed(&self, _rollout: &Rollout) {}
     /// An event was written.
     fn recorded(&self, record: &Recorded);
     /// Something is waited for.

@@ -9,9 +9,9 @@ use certroll_engine::pass;
 use certroll_engine::world::World;
 use tokio::sync::watch;
 
-pub use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, Status};
-pub use certroll_core::policy::Policy;
-pub use certroll_core::rollout::{Ending, Initiator};
+pub use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, ServiceReport, Status};
+pub use certroll_core::policy::{Policy, ServicePolicy};
+pub use certroll_core::rollout::{Ending, Initiator, Rollout};
 pub use certroll_engine::rollout::Outcome;
 pub use certroll_engine::rollouts::{Carried, Recovered, Rollouts};
 
@@ -51,6 +51,11 @@ impl Work {
     /// Looks at the services of a policy and plans, as a person asks for it.
     pub async fn look(&self, policy: &Policy) -> PlanReport {
         pass::look(policy, &self.rollouts.outside, &self.world, Occasion::Person).await
+    }
+
+    /// Looks at a service for the way back from one of its rollouts, and plans that.
+    pub async fn look_back(&self, policy: &ServicePolicy, rollout: &Rollout) -> ServiceReport {
+        pass::look_back(policy, rollout, &self.rollouts.outside).await
     }
 
     /// Carries updates to their endings, by stage. `stop` ends them at their next safe point.

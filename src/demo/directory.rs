@@ -15,8 +15,8 @@ pub(crate) const CONFIG: &str = "certroll.toml";
 pub(crate) const CA: &str = "ca.pem";
 /// The secret that certroll logs in with.
 pub(crate) const CLIENT_SECRET: &str = "client-secret";
-/// Every event of the rollouts, one JSON object a line.
-pub(crate) const JOURNAL: &str = "journal.ndjson";
+/// The journal, as the configuration names it.
+pub(crate) const JOURNAL_DIRECTORY: &str = "journal";
 /// Every exchange with the simulated Azure, one JSON object a line.
 pub(crate) const LEDGER: &str = "ledger.ndjson";
 /// The leaf with its key and chain, for `certroll inspect`.
@@ -79,6 +79,19 @@ impl Directory {
         make_private(path)?;
         let path = path.canonicalize().with_context(|| format!("`{shown}` cannot be found again"))?;
         Ok(Self { path, temporary: None })
+    }
+
+    /// Empties the directory in it of the journal that an earlier run left: the Azure that it tells of has ended.
+    ///
+    /// # Errors
+    /// It cannot be emptied.
+    pub(crate) fn without_journal(&self) -> Result<()> {
+        match fs::remove_dir_all(self.path.join(JOURNAL_DIRECTORY)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(error).context("the journal of an earlier run cannot be removed")
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Its absolute path.

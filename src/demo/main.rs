@@ -21,7 +21,7 @@ use certroll::cli::terminal::{ColorChoice, Terminal, printable};
 use certroll::config::Environment;
 use clap::Parser;
 
-use directory::{Directory, JOURNAL, LEDGER};
+use directory::{CONFIG, Directory, LEDGER};
 use narrate::Narrator;
 use stage::{Stage, Tempo};
 use story::Twist;
@@ -128,11 +128,11 @@ async fn tell(cli: &Cli, stage: &mut Stage, narrator: &Narrator, twist: Option<T
     let told = story::tell(stage, narrator, live, twist).await?;
     keep_ledger(cli, stage)?;
     if stage.directory.stays() {
-        stage.directory.write(JOURNAL, &told.journal)?;
+        let path = stage.path().display();
         narrator.verbatim(&format!(
-            "\nkept in `{}`: the configuration, {JOURNAL} and {LEDGER}. The simulated Azure has ended; `certroll-demo \
-             --serve` leaves one running\n",
-            stage.path().display()
+            "\nkept in `{path}`: the configuration, the journal and {LEDGER}. `certroll history --config \
+             {path}/{CONFIG}` reads the journal. The simulated Azure has ended; `certroll-demo --serve` leaves one \
+             running\n"
         ));
     }
     let wrong = told.chapters.iter().filter(|chapter| !chapter.is_right()).count();

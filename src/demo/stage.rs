@@ -17,7 +17,7 @@ use certroll_simulator::scenario::{self, shop};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-use crate::directory::{CA, CLIENT_SECRET, CONFIG, Directory, MARK};
+use crate::directory::{CA, CLIENT_SECRET, CONFIG, Directory, JOURNAL_DIRECTORY, MARK};
 
 /// How fast everything goes.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +76,7 @@ impl Stage {
         })?;
         let endpoint =
             simulator.endpoint_address(shop::SERVICE, shop::ENDPOINT).context("the shop has an endpoint")?;
+        directory.without_journal()?;
         directory.write(CA, simulator.ca_pem())?;
         directory.write(CLIENT_SECRET, format!("{}\n", scenario::CLIENT_SECRET))?;
         let text = configuration(&simulator.proxy_url(), &service, endpoint, tempo);
@@ -96,8 +97,9 @@ impl Stage {
     ///
     /// # Errors
     /// A file that the settings name cannot be used.
-    pub(crate) fn work(&self, settings: &Settings, watch: Watch) -> Result<Work> {
-        Ok(Work::new(settings, Records::write(&settings.journal)?, Arc::new(watch))?)
+    pub(crate) async fn work(&self, settings: &Settings, watch: Watch) -> Result<Work> {
+        let records = Records::write(&settings.journal, "certroll-demo").await.map_err(anyhow::Error::new)?;
+        Ok(Work::new(settings, records, Arc::new(watch))?)
     }
 
     /// Puts new versions into the vault.
@@ -177,7 +179,7 @@ probe_within = "{settle_seconds}s"
 probe_connections = 4
 
 [journal]
-directory = "journal"
+directory = "{JOURNAL_DIRECTORY}"
 
 [[service]]
 id = "{service}"

@@ -1,10 +1,11 @@
 //! The story: a renewal that works, one that is refused, and one that is put back.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use certroll::cli::endings::{Row, endings_text};
 use certroll::cli::report;
 use certroll::cli::table::Table;
 use certroll::cli::watch::Watch;
+use certroll::records;
 use certroll::work::{ApprovedUpdate, Carried, Initiator, Outcome, PlanReport, Policy, Status, Work};
 use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
@@ -36,8 +37,6 @@ pub(crate) enum Twist {
 pub(crate) struct Told {
     /// The chapters, judged.
     pub(crate) chapters: Vec<Chapter>,
-    /// Every event of the rollouts, one JSON object a line.
-    pub(crate) journal: String,
 }
 
 /// Tells the whole story.
@@ -66,7 +65,7 @@ pub(crate) async fn tell(
         let narrator = narrator.clone();
         Watch::new(*narrator.terminal(), live, Box::new(move |text| narrator.verbatim(text)))
     };
-    let work = stage.work(&settings, watch)?;
+    let work = stage.work(&settings, watch).await?;
     let deployed = stage.set_in_vault();
     let mut teller = Teller { stage, narrator, work, policy: settings.policy.clone(), deployed };
     let first = teller.rotation(twist).await?;
@@ -78,15 +77,19 @@ pub(crate) async fn tell(
         let found = if strangers.is_empty() { Ok(()) } else { Err(strangers) };
         last.holds("in all three chapters, certroll asked no host but those of the simulated Azure", found);
     }
-    let mut journal = String::new();
-    let rollouts = teller.work.journal().history(None, usize::MAX).await?;
-    for record in rollouts.iter().rev().flatten() {
-        journal.push_str(&serde_json::to_string(record).context("an event cannot be written down")?);
-        journal.push('\n');
+    let whole = match records::reader(&settings.journal)?.verify().await {
+        Ok(_) => Ok(()),
+        Err(damages) => Err(damages.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")),
+    };
+    if let Some(last) = chapters.last_mut() {
+        last.holds(
+            "the journal of both rollouts is whole: each record is as it was written, and none is missing",
+            whole,
+        );
     }
     narrator.heading("What was checked");
     narrator.verdict(&chapters);
-    Ok(Told { chapters, journal })
+    Ok(Told { chapters })
 }
 
 struct Teller<'a> {
@@ -387,10 +390,6 @@ mod tests {
         assert!(text.contains("blocked by guard `names`"), "{text}");
         assert!(text.contains("restored: "), "{text}");
         assert!(!text.contains('\u{1b}'), "colour where there is none: {text}");
-        for line in told.journal.lines() {
-            let record: serde_json::Value = serde_json::from_str(line).unwrap();
-            assert!(record["event"].is_object(), "{line}");
-        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

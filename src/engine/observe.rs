@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use certroll_core::id::CloudServiceId;
-use certroll_core::plan::{Need, Observation, Unreadable, needs};
-use certroll_core::policy::Policy;
+use certroll_core::plan::{Need, Observation, Unreadable, needs, undo_needs};
+use certroll_core::policy::{Policy, ServicePolicy};
+use certroll_core::rollout::Rollout;
 use certroll_core::standing::Standings;
 use certroll_core::target::cloud_service::CloudServiceModel;
 use futures::StreamExt;
@@ -32,6 +33,26 @@ pub(crate) async fn observe(policy: &Policy, outside: &Outside, world: &World) -
             policy.services.iter().flat_map(|service| needs(service, &observation)).collect();
         if wanted.is_empty() {
             tracing::debug!(rounds = round, "observed");
+            break;
+        }
+        look_at(wanted, outside, world, &mut observation).await;
+    }
+    observation
+}
+
+/// Everything that planning the way back from a rollout needs.
+pub(crate) async fn observe_for_undo(
+    policy: &ServicePolicy,
+    rollout: &Rollout,
+    outside: &Outside,
+    world: &World,
+) -> Observation {
+    let mut observation = Observation::default();
+    let model = outside.services.read(&policy.service).await.map_err(|error| Unreadable::from(&error));
+    observation.services.insert(policy.service.clone(), model);
+    for _ in 1..=ROUNDS {
+        let wanted = undo_needs(rollout, &observation);
+        if wanted.is_empty() {
             break;
         }
         look_at(wanted, outside, world, &mut observation).await;

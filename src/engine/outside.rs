@@ -15,8 +15,8 @@ pub struct Outside {
     pub services: Arc<dyn CloudServices>,
     /// The record of rollouts.
     pub journal: Arc<dyn RolloutJournal>,
-    /// What is remembered of immutable versions.
-    pub versions: Arc<dyn VersionMemory>,
+    /// What is remembered of immutable versions, besides what this process remembers.
+    pub versions: Option<Arc<dyn VersionMemory>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// TLS endpoints.

@@ -1,12 +1,12 @@
 //! One look at everything, the plan that follows from it, and, where nobody is asked, what it lets through.
 
 use certroll_core::id::CloudServiceId;
-use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, plan};
-use certroll_core::policy::Policy;
-use certroll_core::rollout::Initiator;
+use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, ServiceReport, plan, undo};
+use certroll_core::policy::{Policy, ServicePolicy};
+use certroll_core::rollout::{Initiator, Rollout};
 use tokio::sync::watch;
 
-use crate::observe::observe;
+use crate::observe::{observe, observe_for_undo};
 use crate::outside::Outside;
 use crate::rollouts::{Carried, Rollouts};
 use crate::world::World;
@@ -15,6 +15,14 @@ use crate::world::World;
 pub async fn look(policy: &Policy, outside: &Outside, world: &World, occasion: Occasion) -> PlanReport {
     let observation = observe(policy, outside, world).await;
     plan(policy, &observation, outside.clock.now(), occasion)
+}
+
+/// Looks at a service for the way back from one of its rollouts, and plans that. What is remembered of versions is not
+/// asked: the service fetches the old ones at the update, so that they must be there now.
+pub async fn look_back(policy: &ServicePolicy, rollout: &Rollout, outside: &Outside) -> ServiceReport {
+    let outside = Outside { versions: None, ..outside.clone() };
+    let observation = observe_for_undo(policy, rollout, &outside, &World::new()).await;
+    undo(policy, rollout, &observation, outside.clock.now())
 }
 
 /// What a pass found and did.

@@ -101,6 +101,7 @@ pub async fn resume(
             wanted: rollout.update().service.to_string(),
         });
     }
+    outside.observer.resumed(&rollout);
     Drive::new(rollout, limits, outside, stop).until_the_end().await
 }
 

@@ -3,9 +3,8 @@
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
-use certroll_core::id::{CloudServiceId, RolloutId, SecretIdentifier};
-use certroll_core::plan::VaultContent;
-use certroll_core::ports::{JournalError, Recorded, RolloutJournal, VersionMemory};
+use certroll_core::id::{CloudServiceId, RolloutId};
+use certroll_core::ports::{JournalError, Recorded, RolloutJournal};
 use certroll_core::rollout::Event;
 use certroll_core::standing::{Decided, Standings};
 
@@ -98,17 +97,4 @@ impl RolloutJournal for MemoryJournal {
     async fn standings(&self) -> Result<Standings, JournalError> {
         Ok(self.with(|entries| entries.standings.clone()))
     }
-}
-
-/// Remembers nothing.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct NoVersions;
-
-#[async_trait]
-impl VersionMemory for NoVersions {
-    async fn recall(&self, _version: &SecretIdentifier) -> Option<VaultContent> {
-        None
-    }
-
-    async fn remember(&self, _version: &SecretIdentifier, _content: &VaultContent) {}
 }

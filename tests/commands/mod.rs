@@ -4,6 +4,7 @@ mod check;
 mod configuration;
 mod help;
 mod inspect;
+mod journal;
 mod plan_and_apply;
 
 /// Compares with a file of `tests/snapshots`.

@@ -209,7 +209,7 @@ async fn an_interrupted_apply_says_what_it_leaves() {
         let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
         assert!(interrupt.success());
         let rest: Vec<String> = lines.map(Result::unwrap).collect();
-        assert!(rest.iter().any(|line| line.contains("press Ctrl-C again")), "{rest:#?}");
+        assert!(rest.iter().any(|line| line.contains("a second signal leaves at once")), "{rest:#?}");
         let mut stdout = String::new();
         child.stdout.take().unwrap().read_to_string(&mut stdout).unwrap();
         (child.wait().unwrap().code(), stdout)

@@ -1,13 +1,15 @@
 //! A process that is asked to end leaves its rollout as it is, and the next one goes on from the journal.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use certroll_core::id::{CloudServiceId, RolloutId};
 use certroll_core::ports::{JournalError, JournalFault, Recorded, RolloutJournal};
-use certroll_core::rollout::{Ending, Event};
-use certroll_core::standing::{Decided, Standings};
-use certroll_engine::rollout::Outcome;
+use certroll_core::rollout::{Ending, Event, Rollout};
+use certroll_core::standing::{Decided, Decision, Standings};
+use certroll_engine::rollout::{Outcome, RolloutError};
+use certroll_engine::rollouts::Carried;
 use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
@@ -16,7 +18,7 @@ use certroll_simulator::service::model::UpgradeMode;
 use certroll_simulator::switches::{ManualOperation, Switches};
 use tokio::sync::watch;
 
-use crate::support::azure::{Azure, renewed_shop, renewed_shop_with};
+use crate::support::azure::{Azure, HOUR, renewed_shop, renewed_shop_with};
 
 /// Carries the planned update until the first event of this word, then asks to stop, and goes on from the record.
 async fn stopped_at(azure: &Azure, word: &'static str) -> Ending {
@@ -97,24 +99,36 @@ async fn a_process_that_dies_after_sending_and_before_writing_the_answer_looks_f
     assert_eq!(azure.puts(), 1);
 }
 
-/// A journal that takes so many records and no more, as on a disk that is full.
-struct FullAfter(usize, MemoryJournal);
+/// A journal that takes some records, then fails so many times, as on a disk that is full for a while.
+struct Full {
+    takes: usize,
+    fails: usize,
+    failed: AtomicUsize,
+    kept: MemoryJournal,
+}
+
+impl Full {
+    fn new(takes: usize, fails: usize) -> Self {
+        Self { takes, fails, failed: AtomicUsize::new(0), kept: MemoryJournal::new() }
+    }
+}
 
 #[async_trait]
-impl RolloutJournal for FullAfter {
+impl RolloutJournal for Full {
     async fn append(&self, record: &Recorded) -> Result<(), JournalError> {
-        if self.1.records().len() >= self.0 {
+        if self.kept.records().len() >= self.takes && self.failed.fetch_add(1, Ordering::SeqCst) < self.fails
+        {
             return Err(JournalError::new(JournalFault::Full, "no space left on device"));
         }
-        self.1.append(record).await
+        self.kept.append(record).await
     }
 
     async fn decide(&self, decided: &Decided) -> Result<(), JournalError> {
-        self.1.decide(decided).await
+        self.kept.decide(decided).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError> {
-        self.1.unfinished().await
+        self.kept.unfinished().await
     }
 
     async fn history(
@@ -122,26 +136,30 @@ impl RolloutJournal for FullAfter {
         service: Option<&CloudServiceId>,
         rollouts: usize,
     ) -> Result<Vec<Vec<Recorded>>, JournalError> {
-        self.1.history(service, rollouts).await
+        self.kept.history(service, rollouts).await
     }
 
     async fn rollout(&self, rollout: &RolloutId) -> Result<Vec<Recorded>, JournalError> {
-        self.1.rollout(rollout).await
+        self.kept.rollout(rollout).await
     }
 
     async fn standings(&self) -> Result<Standings, JournalError> {
-        self.1.standings().await
+        self.kept.standings().await
     }
 }
+
+/// Opened, captured, looked, put started: what must be written before the PUT is sent.
+const BEFORE_THE_PUT: usize = 4;
+/// With put accepted, operation ended, examined, ended: all that a rollout that ends verified writes.
+const ALL: usize = 8;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_journal_that_is_full_lets_no_rollout_start_and_harms_none_that_runs() {
     let (cloud, _) = renewed_shop();
-    // Opened, captured, looked, put started: what must be written before the PUT is sent.
-    const BEFORE_THE_PUT: usize = 4;
-    for records in 0..=8 {
+    for records in 0..=ALL {
         let mut azure = Azure::shop(cloud.clone()).await;
-        azure.assembled.outside.journal = Arc::new(FullAfter(records, MemoryJournal::new()));
+        let journal = Arc::new(Full::new(records, usize::MAX));
+        azure.assembled.outside.journal = journal;
         let update = azure.planned().await;
         let before = azure.deployed();
         let (_keep, stop) = watch::channel(false);
@@ -155,6 +173,65 @@ async fn a_journal_that_is_full_lets_no_rollout_start_and_harms_none_that_runs()
         let Outcome::Ended { ending, journal_lost, .. } = outcome.unwrap() else { panic!("interrupted") };
         assert_eq!(ending, Ending::Verified, "{records}");
         assert_eq!(azure.puts(), 1);
-        assert_eq!(journal_lost.is_some(), records < 8, "{records}");
+        assert_eq!(journal_lost.is_some(), records < ALL, "{records}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_that_has_room_again_is_given_what_it_could_not_take() {
+    let (cloud, _) = renewed_shop();
+    for (records, fails) in [(BEFORE_THE_PUT, 1), (BEFORE_THE_PUT, 3), (ALL - 2, 1)] {
+        let mut azure = Azure::shop(cloud.clone()).await;
+        let journal = Arc::new(Full::new(records, fails));
+        azure.assembled.outside.journal = Arc::<Full>::clone(&journal);
+        let update = azure.planned().await;
+        let Outcome::Ended { ending, journal_lost, .. } = azure.drive(update).await else {
+            panic!("interrupted")
+        };
+        assert_eq!((ending, journal_lost), (Ending::Verified, None), "{records} {fails}");
+        let records = journal.kept.records();
+        assert_eq!(records.len(), ALL);
+        let rollout = Rollout::fold(records.iter().map(|record| (record.at, &record.event))).unwrap();
+        assert_eq!(rollout.ending(), Some(&Ending::Verified));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_that_could_not_be_written_before_its_put_is_led_on_once_there_is_room() {
+    let (cloud, shop) = renewed_shop();
+    for records in 1..BEFORE_THE_PUT {
+        let mut azure = Azure::shop(cloud.clone()).await;
+        azure.assembled.outside.journal = Arc::new(Full::new(records, 1));
+        let update = azure.planned().await;
+        let (_keep, stop) = watch::channel(false);
+        azure.try_drive(update, stop).await.unwrap_err();
+        let recovered = azure.recover().await;
+        assert!(recovered[0].carried.is_well(), "{records}: {recovered:?}");
+        assert_eq!((azure.puts(), azure.leaves()), (1, [shop.stored_leaf.thumbprint.clone()].into()));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_makes_no_sense_calls_a_person_and_holds_the_service() {
+    let (cloud, _) = renewed_shop();
+    let azure = Azure::shop(cloud).await;
+    let update = azure.planned().await;
+    let (stop, stopped) = watch::channel(false);
+    azure.heard.once("captured", move || {
+        stop.send_replace(true);
+    });
+    azure.drive_until(update, stopped).await;
+    let mut last = azure.journal.records().pop().unwrap();
+    last.event = Event::DomainDone { domain: 3, last: true };
+    azure.journal.append(&last).await.unwrap();
+
+    let recovered = azure.recover().await;
+    assert!(matches!(recovered[0].carried, Carried::NotBegun(RolloutError::Record(_))), "{recovered:?}");
+    assert_eq!(azure.journal.records().last().unwrap().event.word(), "ended");
+    assert!(azure.recover().await.is_empty(), "once");
+    assert!(azure.pass().await.carried.is_empty());
+    assert_eq!(azure.puts(), 0);
+    azure.decide(Decision::Released).await;
+    azure.with(|cloud| cloud.advance(HOUR));
+    assert!(azure.pass().await.carried[0].1.is_well());
 }

@@ -9,4 +9,5 @@ mod refusals;
 mod rotation;
 mod secrecy;
 mod third_party;
+mod unattended;
 mod vaults;

@@ -13,12 +13,13 @@ use certroll_core::plan::{ApprovedUpdate, Occasion, PlanReport, PlannedUpdate, S
 use certroll_core::policy::Mode;
 use certroll_core::ports::{Clock, Progress, Recorded, RolloutObserver};
 use certroll_core::rollout::Ending;
-use certroll_core::standing::Standings;
+use certroll_core::standing::{Decided, Decision, Standings};
 use certroll_engine::locks::ServiceLocks;
-use certroll_engine::pass;
+use certroll_engine::pass::{self, Pass};
 use certroll_engine::rollout::{Outcome, RolloutError, resume, start};
+use certroll_engine::rollouts::{Recovered, Rollouts};
 use certroll_engine::world::World;
-use certroll_journal::memory::{MemoryJournal, NoVersions};
+use certroll_journal::memory::MemoryJournal;
 use certroll_simulator::Simulator;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::cloud::{Cloud, Outcome as Answered};
@@ -221,7 +222,7 @@ impl Azure {
         let clock = Arc::new(SteppedClock(Arc::clone(&simulator)));
         let observer: Arc<dyn RolloutObserver> = Arc::<Heard>::clone(&heard);
         let kept: Arc<dyn certroll_core::ports::RolloutJournal> = Arc::<MemoryJournal>::clone(&journal);
-        let records = Records { journal: kept, versions: Arc::new(NoVersions) };
+        let records = Records { journal: kept, versions: None };
         let assembled = assemble(&settings, clock, records, observer).unwrap();
         Self { simulator, settings, assembled, journal, heard, world: World::new(), _place: place }
     }
@@ -234,6 +235,32 @@ impl Azure {
     /// One look, as a period asks for it.
     pub(crate) async fn poll(&self) -> PlanReport {
         pass::look(&self.settings.policy, &self.assembled.outside, &self.world, Occasion::Unattended).await
+    }
+
+    /// What rollouts are led with, as in a process that has just started.
+    pub(crate) fn rollouts(&self) -> Rollouts {
+        let Assembled { outside, limits, .. } = &self.assembled;
+        let at_once = self.settings.rollout.concurrency;
+        Rollouts { outside: outside.clone(), limits: *limits, locks: ServiceLocks::new(), at_once }
+    }
+
+    /// One pass without a person: what is planned is carried to its ending.
+    pub(crate) async fn pass(&self) -> Pass {
+        let (_keep, stop) = watch::channel(false);
+        pass::run(&self.settings.policy, &self.rollouts(), &self.world, &stop).await
+    }
+
+    /// Leads on what the journal has without an ending, as a process does that starts.
+    pub(crate) async fn recover(&self) -> Vec<Recovered> {
+        let (_keep, stop) = watch::channel(false);
+        self.rollouts().recover(&stop).await.unwrap()
+    }
+
+    /// A person decides something about the first service.
+    pub(crate) async fn decide(&self, decision: Decision) {
+        let service = self.settings.policy.services[0].service.clone();
+        let at = self.assembled.outside.clock.now();
+        self.assembled.outside.journal.decide(&Decided { at, service, decision }).await.unwrap();
     }
 
     /// The one update that is planned.

@@ -45,6 +45,7 @@ impl Live {
             "cloud = \"china\"\n\
              [identity]\nkind = \"client_secret\"\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_env = \"SHOP_SECRET\"\n\
              [http]\nproxy = \"{}\"\nca_file = \"ca.pem\"\n\
+             [journal]\ndirectory = \"journal\"\n\
              [rollout]\npoll_interval = \"100ms\"\ninstances_within = \"1s\"\nprobe_within = \"1s\"\n\
              [[service]]\nid = \"{id}\"\n{extra}\n\
              [service.probe]\nbinding = true\nendpoints = [{{ address = \"{endpoint}\", server_name = \"{}\" }}]\n",

@@ -19,6 +19,11 @@ impl RolloutId {
         Self(format!("{}-{}", at.strftime("%Y%m%dT%H%M%S%3fZ"), service.name().to_ascii_lowercase()))
     }
 
+    /// The name that somebody typed. Whether there is such a rollout is for the journal to say.
+    pub fn named(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -13,6 +13,7 @@ mod resolve;
 mod saved;
 mod service;
 mod stage;
+mod undo;
 mod update;
 
 #[cfg(test)]
@@ -27,6 +28,7 @@ pub use observation::{
 pub use report::{PlanReport, Reason, ServiceReport, StageTrouble, Status, Violation, Wait};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use service::Occasion;
+pub use undo::{undo, undo_needs};
 pub use update::{
     BlastRadius, CertificateChange, CertificateSummary, Difference, PlanDigest, PlannedProbe, PlannedUpdate,
     RoleRadius, SecretChange, ServiceState, SettingChange,

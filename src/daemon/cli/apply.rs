@@ -1,6 +1,5 @@
 //! `certroll apply`: make the changes, once.
 
-use std::io::{BufRead, IsTerminal, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,7 +7,8 @@ use certroll_core::plan::SavedPlan;
 use certroll_core::policy::Mode;
 use clap::Args;
 
-use super::endings::{Row, endings_json, endings_text, exit_of, worst};
+use super::confirm::confirm;
+use super::endings::{Row, ended, worst};
 use super::exit::Exit;
 use super::failure::Failure;
 use super::interrupts::Interrupts;
@@ -22,8 +22,6 @@ use crate::work::{ApprovedUpdate, Initiator, Status, Work};
 
 /// Largest plan that is read: hundreds of services with a cscfg of 50 kB twice.
 const PLAN_LIMIT: u64 = 64 * 1024 * 1024;
-/// Longest answer to a question.
-const ANSWER_LIMIT: u64 = 64;
 
 /// Make the changes of a plan, and wait until they are verified or put back
 ///
@@ -65,7 +63,7 @@ pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, 
     context.start_telemetry(&settings)?;
     let live = context.stderr.width().is_some() && !context.json;
     let watch = Watch::new(context.stderr, live, Box::new(output::write_message));
-    let records = Records::write(&settings.journal)?;
+    let records = Records::write(&settings.journal, "certroll apply").await?;
     let work =
         Work::new(&settings, records, Arc::new(watch)).map_err(|error| Failure::new(Exit::Config, error))?;
 
@@ -87,22 +85,12 @@ pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, 
         }
         return ended(&rows, chosen.exit, context);
     }
-    if let Err(failure) = confirm(arguments, &chosen, context) {
+    if let Err(failure) = ask(arguments, chosen.updates.len(), context) {
         return told(&rows, failure, context);
     }
     interrupts.leading(true);
     rows.extend(work.carry_out(chosen.updates, interrupts.stop()).await.into_iter().map(Row::from));
     ended(&rows, chosen.exit, context)
-}
-
-/// Prints the endings. `other` is what the rest of the plan means for a script.
-fn ended(rows: &[Row], other: Exit, context: &Context) -> Result<Exit, Failure> {
-    if context.json {
-        output::write_json(&endings_json(rows))?;
-    } else if !rows.is_empty() {
-        output::write_data(&endings_text(rows, &context.stdout))?;
-    }
-    Ok(worst([exit_of(rows), other]))
 }
 
 /// Prints the endings of what was led on, then fails for another reason.
@@ -199,23 +187,8 @@ async fn saved(path: &Path, settings: &Settings, work: &Work, context: &Context)
 }
 
 /// Asks, unless `--yes` was given.
-fn confirm(arguments: &ApplyArguments, chosen: &Chosen, context: &Context) -> Result<(), Failure> {
-    if arguments.yes {
-        return Ok(());
-    }
-    if !std::io::stdin().is_terminal() {
-        let error = "nobody can answer whether to apply: standard input is not a terminal";
-        return Err(Failure::new(Exit::Usage, error).hint("add `--yes` to apply without a question"));
-    }
-    let count = chosen.updates.len();
-    let services =
+fn ask(arguments: &ApplyArguments, count: usize, context: &Context) -> Result<(), Failure> {
+    let changes =
         if count == 1 { "this change".to_owned() } else { format!("these changes of {count} services") };
-    output::write_message(&format!("{} [y/N] ", context.stderr.heading(&format!("Apply {services}?"))));
-    let mut answer = String::new();
-    std::io::stdin().lock().take(ANSWER_LIMIT).read_line(&mut answer)?;
-    if matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes") {
-        Ok(())
-    } else {
-        Err(Failure::new(Exit::TempFail, "nothing was applied, since the answer was not `y`"))
-    }
+    confirm(arguments.yes, &format!("Apply {changes}?"), "applied", context)
 }

@@ -15,6 +15,11 @@ pub fn elapsed(duration: Duration) -> String {
     }
 }
 
+/// A moment, to the second: `2026-11-23 16:13:02Z`.
+pub fn moment(at: Timestamp) -> String {
+    at.strftime("%F %H:%M:%SZ").to_string()
+}
+
 /// Whole days from `now` until `then`, rounded down; negative in the past.
 pub fn days_until(then: Timestamp, now: Timestamp) -> i64 {
     (then.as_second() - now.as_second()).div_euclid(24 * 60 * 60)

@@ -2,15 +2,19 @@
 
 pub mod apply;
 pub mod check;
+mod confirm;
 pub mod elapsed;
 pub mod endings;
 pub mod exit;
 pub mod failure;
+pub mod history;
 pub mod inspect;
 mod interrupts;
 pub mod output;
 pub mod plan;
+pub mod release;
 pub mod report;
+pub mod restore;
 pub mod select;
 pub mod table;
 pub mod terminal;
@@ -96,6 +100,9 @@ enum Command {
     Inspect(inspect::InspectArguments),
     Plan(plan::PlanArguments),
     Apply(apply::ApplyArguments),
+    History(history::HistoryArguments),
+    Restore(restore::RestoreArguments),
+    Release(release::ReleaseArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -179,6 +186,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Inspect(arguments) => inspect::run(arguments, &context),
         Command::Plan(arguments) => on_runtime(plan::run(arguments, &context)),
         Command::Apply(arguments) => on_runtime(apply::run(arguments, &context)),
+        Command::History(arguments) => on_runtime(history::run(arguments, &context)),
+        Command::Restore(arguments) => on_runtime(restore::run(arguments, &context)),
+        Command::Release(arguments) => on_runtime(release::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -56,7 +56,13 @@ pub async fn run(arguments: &PlanArguments, context: &Context) -> Result<Exit, F
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
     let policy = select(&settings.policy, &arguments.services)?;
-    let records = Records::read_or_warn(&settings.journal, &context.stderr);
+    let records = Records::read(&settings.journal).unwrap_or_else(|error| {
+        let label = context.stderr.notable("warning:");
+        output::write_message(&format!(
+            "{label} the journal cannot be read, so that the plan does not heed what it holds back: {error}\n"
+        ));
+        Records::in_memory()
+    });
     let work = Work::new(&settings, records, Arc::new(Silence))
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let report = look(&policy, &work, &context.stderr).await;

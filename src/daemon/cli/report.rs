@@ -12,7 +12,7 @@ use certroll_core::target::cloud_service::UpgradeMode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::elapsed::left_until;
+use super::elapsed::{left_until, moment};
 use super::table::Table;
 use super::terminal::{Terminal, printable};
 
@@ -145,15 +145,17 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             // A narrow terminal cuts the end: what matters most stands first.
             format!("{until}{mode}renewed: {}", what(update))
         }
-        Status::Waiting { until, reason, .. } => until.map_or_else(
-            || reason.to_string(),
-            |until| format!("until {}: {reason}", until.strftime("%F %H:%M:%SZ")),
-        ),
+        Status::Waiting { until, reason, .. } => {
+            until.map_or_else(|| reason.to_string(), |until| format!("until {}: {reason}", moment(until)))
+        }
         Status::Blocked { violations } => {
             let mut guards: Vec<&str> = violations.iter().map(|violation| violation.guard.as_str()).collect();
             guards.sort_unstable();
             guards.dedup();
             match guards.as_slice() {
+                ["quarantine"] => "this set of versions did not work and is in quarantine".to_owned(),
+                ["stuck"] => "its last rollout is stuck: a person is needed".to_owned(),
+                ["journal"] => "the journal cannot be read".to_owned(),
                 ["plan"] => "the change cannot be made out".to_owned(),
                 [guard] => format!("by guard {guard}"),
                 several => format!("by guards {}", several.join(", ")),
@@ -165,7 +167,8 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
     }
 }
 
-fn what(update: &PlannedUpdate) -> String {
+/// What an update renews, in a few words.
+pub(super) fn what(update: &PlannedUpdate) -> String {
     let mut names: Vec<&str> = update.certificates.iter().map(|change| change.name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
@@ -205,10 +208,11 @@ fn details(service: &ServiceReport, now: Timestamp, terminal: &Terminal) -> Stri
 }
 
 fn refusal(violation: &Violation, terminal: &Terminal, shown: &mut String) {
-    let by = if violation.guard == "plan" {
-        "blocked".to_owned()
-    } else {
-        format!("blocked by guard `{}`", violation.guard)
+    let by = match violation.guard.as_str() {
+        "plan" | "journal" => "blocked".to_owned(),
+        "quarantine" => "in quarantine".to_owned(),
+        "stuck" => "stuck".to_owned(),
+        guard => format!("blocked by guard `{guard}`"),
     };
     let _ = writeln!(shown, "  {} {}", terminal.bad(&format!("{by}:")), printable(&violation.subject));
     let _ = writeln!(shown, "    expected: {}", printable(&violation.expected));

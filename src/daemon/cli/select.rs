@@ -24,7 +24,11 @@ pub fn select(policy: &Policy, named: &[String]) -> Result<Policy, Failure> {
     Ok(selected)
 }
 
-fn find<'a>(policy: &'a Policy, name: &str) -> Result<&'a ServicePolicy, Failure> {
+/// The service of the policy that is named, by name or resource id.
+///
+/// # Errors
+/// No service has the name, or several have.
+pub(super) fn find<'a>(policy: &'a Policy, name: &str) -> Result<&'a ServicePolicy, Failure> {
     if let Ok(id) = name.parse::<certroll_core::id::CloudServiceId>() {
         return policy
             .services

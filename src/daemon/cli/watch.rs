@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use certroll_core::id::RolloutId;
 use certroll_core::ports::{Progress, Recorded, RolloutObserver};
-use certroll_core::rollout::{Ending, Event, Found, OperationOutcome, Phase};
+use certroll_core::rollout::{Ending, Event, Found, OperationOutcome, Phase, Rollout};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use jiff::Timestamp;
 
-use super::elapsed::elapsed;
+use super::elapsed::{elapsed, moment};
 use super::terminal::{Terminal, printable};
 
 /// Writes to standard error, or wherever the caller says.
@@ -43,6 +43,16 @@ impl Watch {
         Self { terminal, bars: MultiProgress::with_draw_target(target), rollouts: Mutex::default(), write }
     }
 
+    fn watched(&self, service: &str, opened: Timestamp, phase: Phase) -> Watched {
+        let bar = self.bars.add(ProgressBar::new_spinner());
+        bar.set_style(
+            ProgressStyle::with_template("{spinner} {elapsed:>5}  {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+        );
+        bar.enable_steady_tick(Duration::from_millis(120));
+        Watched { name: service.to_owned(), opened, bar, last: String::new(), phase }
+    }
+
     fn line(&self, watched: &Watched, at: Timestamp, event: &Event) {
         let since = Duration::try_from(at.duration_since(watched.opened)).unwrap_or_default();
         let text = coloured(event, printable(&said(event, watched.phase)), &self.terminal);
@@ -52,18 +62,26 @@ impl Watch {
 }
 
 impl RolloutObserver for Watch {
+    fn resumed(&self, rollout: &Rollout) {
+        if rollout.ending().is_some() {
+            return;
+        }
+        let mut rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
+        let watched = self.watched(rollout.update().service.name(), rollout.opened(), rollout.phase());
+        let text = format!(
+            "goes on with the rollout that was begun at {} and was {}",
+            moment(rollout.opened()),
+            rollout.stage().word()
+        );
+        let line = format!("{:>7}  {}  {}\n", "", printable(&watched.name), printable(&text));
+        self.bars.suspend(|| (self.write)(&line));
+        rollouts.insert(rollout.id().clone(), watched);
+    }
+
     fn recorded(&self, record: &Recorded) {
         let mut rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
         if let Event::Opened { update, .. } = &record.event {
-            let bar = self.bars.add(ProgressBar::new_spinner());
-            bar.set_style(
-                ProgressStyle::with_template("{spinner} {elapsed:>5}  {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.enable_steady_tick(Duration::from_millis(120));
-            let name = update.service.name().to_owned();
-            let watched =
-                Watched { name, opened: record.at, bar, last: String::new(), phase: Phase::Forward };
+            let watched = self.watched(update.service.name(), record.at, Phase::Forward);
             rollouts.insert(record.rollout.clone(), watched);
         }
         let Some(watched) = rollouts.get_mut(&record.rollout) else { return };
@@ -100,7 +118,7 @@ impl RolloutObserver for Watch {
 }
 
 /// What happened, in plain words.
-fn said(event: &Event, phase: Phase) -> String {
+pub(super) fn said(event: &Event, phase: Phase) -> String {
     match event {
         Event::Opened { update, .. } => {
             format!(
@@ -153,7 +171,7 @@ fn said(event: &Event, phase: Phase) -> String {
         }
         Event::TurnedBack { cause } => format!("turns back: {cause}"),
         Event::Ended { ending } => match ending {
-            Ending::Verified => "verified: the service has the new certificates".to_owned(),
+            Ending::Verified => "verified: the service has the wanted certificates".to_owned(),
             // Why was said when it turned back.
             Ending::Restored { .. } => "restored: the service has the old certificates again".to_owned(),
             Ending::Stuck { cause } | Ending::Abandoned { cause } => format!("{}: {cause}", ending.word()),

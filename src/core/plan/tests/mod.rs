@@ -6,6 +6,8 @@ mod mapping;
 mod properties;
 mod saved;
 mod settings;
+mod standing;
 mod timing;
+mod undo;
 mod unreadable;
 pub(crate) mod world;

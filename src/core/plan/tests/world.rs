@@ -22,6 +22,7 @@ use crate::policy::{
     CertificateMapping, Follow, Guard, GuardPolicy, Mode, Policy, ProbePolicy, ProbedEndpoint, ServicePolicy,
 };
 use crate::ports::{ProbeEndpoint, VaultResource};
+use crate::standing::Standings;
 use crate::target::cloud_service::{CloudServiceModel, InstanceState, RoleInstance};
 
 pub(crate) const NOW: &str = "2026-06-01T12:00:00Z";
@@ -193,6 +194,8 @@ pub(crate) struct World {
     pub(crate) upgrade_mode: &'static str,
     /// Replaces the model that the other members describe.
     pub(crate) model: Option<CloudServiceModel>,
+    /// What the record of earlier rollouts says.
+    pub(crate) standings: Standings,
 }
 
 impl World {
@@ -209,6 +212,7 @@ impl World {
             vaults: BTreeMap::new(),
             upgrade_mode: "Auto",
             model: None,
+            standings: Standings::default(),
         }
     }
 
@@ -369,7 +373,7 @@ impl World {
         CloudServiceModel::new(value).unwrap()
     }
 
-    fn answer(&self, need: &Need, observation: &mut Observation) {
+    pub(crate) fn answer(&self, need: &Need, observation: &mut Observation) {
         match need {
             Need::Object(key) => {
                 let place = (key.vault.as_str().to_owned(), key.name.as_str().to_ascii_lowercase());
@@ -439,7 +443,7 @@ impl World {
 
     /// Looks until nothing more is wanted, and tells everything that was.
     pub(crate) fn observe(&self) -> (Observation, BTreeSet<Need>) {
-        let mut observation = Observation::default();
+        let mut observation = Observation { standings: self.standings.clone(), ..Observation::default() };
         let model = self.unreadable.clone().map_or_else(|| Ok(self.model()), Err);
         observation.services.insert(self.policy.service.clone(), model);
         let mut asked = BTreeSet::new();
