@@ -66,14 +66,12 @@ fn column(strike: Strike) -> (&'static str, &'static str) {
 fn column_of_writes(strike: Strike) -> (&'static str, &'static str) {
     match strike {
         Strike::PutOff => ("disk full", "the event cannot be written once"),
+        Strike::ErrorAfter => ("error after effect", "the event is written, and an error is told"),
         Strike::CrashBefore => ("crash before", "the process ends before the event is written"),
         Strike::CrashAfter => ("crash after", "the process ends right after it"),
-        Strike::Refused
-        | Strike::ErrorAfter
-        | Strike::TimeOut
-        | Strike::NeverArrived
-        | Strike::AnswerLost
-        | Strike::Twice => unreachable!("{strike:?} is not tried of the journal"),
+        Strike::Refused | Strike::TimeOut | Strike::NeverArrived | Strike::AnswerLost | Strike::Twice => {
+            unreachable!("{strike:?} is not tried of the journal")
+        }
     }
 }
 

@@ -147,7 +147,8 @@ impl Strike {
         Self::Twice,
     ];
     /// What can happen to a write of the journal.
-    pub(crate) const OF_WRITES: [Self; 3] = [Self::PutOff, Self::CrashBefore, Self::CrashAfter];
+    pub(crate) const OF_WRITES: [Self; 4] =
+        [Self::PutOff, Self::ErrorAfter, Self::CrashBefore, Self::CrashAfter];
 
     /// What it does at the service; none where something else than the service is struck.
     fn effect(self) -> Option<Effect> {
@@ -192,6 +193,8 @@ struct Plot {
     /// The step that wrote down that a PUT is about to be sent: it is the one that sends it, as long as its process
     /// lives. By the record alone that would be a look.
     sending: Option<Step>,
+    /// What was written with an error: the journal on disk takes it once, however often it is offered.
+    unsaid: Option<Recorded>,
     into_an_operation: usize,
     overdue: Option<Call>,
 }
@@ -475,7 +478,7 @@ impl RolloutJournal for Strikes {
         let strike = self.arrives(Asked::Write(record.event.word()));
         let dying = std::mem::take(&mut self.plot.lock().unwrap().dying);
         match strike {
-            None | Some(Strike::CrashAfter) => {}
+            None | Some(Strike::CrashAfter | Strike::ErrorAfter) => {}
             Some(Strike::PutOff) => {
                 return Err(JournalError::new(JournalFault::Full, "no space left on device"));
             }
@@ -485,11 +488,18 @@ impl RolloutJournal for Strikes {
         if dying == Dying::BeforeTheNextEvent {
             return self.die().await;
         }
+        if self.plot.lock().unwrap().unsaid.take_if(|unsaid| unsaid == record).is_some() {
+            return Ok(());
+        }
         self.journal.append(record).await?;
         {
             let mut plot = self.plot.lock().unwrap();
             let step = plot.place(record.at, &self.limits).step;
             plot.written(record, step);
+        }
+        if strike == Some(Strike::ErrorAfter) {
+            self.plot.lock().unwrap().unsaid = Some(record.clone());
+            return Err(JournalError::new(JournalFault::Failed, "input/output error"));
         }
         if dying != Dying::No || strike.is_some() {
             return self.die().await;
