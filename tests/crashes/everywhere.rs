@@ -148,7 +148,7 @@ async fn a_program_that_is_killed_at_any_instants_goes_on_where_it_was() {
     let mut doomed = Vec::new();
     for (story, longest) in longest.into_iter().cycle().take(programs) {
         let mut deaths = vec![Death::After(chance.up_to(longest))];
-        while deaths.len() < LIVES && chance.next() % 2 == 0 {
+        while deaths.len() < LIVES && chance.next().is_multiple_of(2) {
             deaths.push(Death::After(chance.up_to(longest)));
         }
         doomed.push((story, deaths));

@@ -170,7 +170,7 @@ async fn carried(world: Renewed, aims: Vec<Aim>) -> Came {
     if !strikes.has_struck() {
         wrong.push("nothing was struck".to_owned());
     }
-    if strikes.into_an_operation() > 0 {
+    if strikes.puts_into_an_operation() > 0 {
         wrong.push("a PUT was sent into a running operation".to_owned());
     }
     let (records, ending) = written(&azure.journal);

@@ -290,7 +290,7 @@ impl Strikes {
     }
 
     /// PUTs that arrived while an operation ran.
-    pub(crate) fn into_an_operation(&self) -> usize {
+    pub(crate) fn puts_into_an_operation(&self) -> usize {
         self.plot.lock().unwrap().into_an_operation
     }
 
