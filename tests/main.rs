@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 mod commands;
+#[cfg(unix)]
+mod crashes;
 mod faults;
 mod formats;
 mod scenarios;

@@ -237,6 +237,18 @@ impl Cloud {
         on_the_way(reply, &effects, now)
     }
 
+    /// What a request asks for.
+    pub(crate) fn call(&self, request: &Request) -> Call {
+        let host = request.url.host_str().and_then(|host| self.names.host(host));
+        host.map_or(Call::Other, |host| Call::of(&host, request))
+    }
+
+    /// A request that arrived and has no effect: its connection is cut.
+    pub(crate) fn lose(&mut self, request: &Request) -> Outcome {
+        self.ledger.record(request, UNANSWERED, &[], None, Some("cut on arrival".to_owned()));
+        Outcome::Cut
+    }
+
     /// Answers a request to the managed identity's endpoint.
     pub fn answer_metadata(&mut self, request: &Request) -> Reply {
         let now = self.now();

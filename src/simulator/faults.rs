@@ -252,6 +252,11 @@ impl Faults {
         self.waiting.push(Waiting { fault, let_through: 0, struck: 0 });
     }
 
+    /// Takes a fault away. What already struck stays as it is.
+    pub fn end(&mut self, fault: &Fault) {
+        self.waiting.retain(|waiting| waiting.fault != *fault);
+    }
+
     /// Takes every fault away. What already struck stays as it is.
     pub fn clear(&mut self) {
         self.waiting.clear();
@@ -325,5 +330,20 @@ mod tests {
         assert_eq!(strike(Call::GetCloudService), 0);
         assert_eq!(strike(Call::GetOperation), 1);
         assert_eq!(strike(Call::GetOperation), 0);
+    }
+
+    #[test]
+    fn a_fault_that_ended_strikes_no_more_and_the_others_do() {
+        let mut faults = Faults::default();
+        let (cut, late) = (
+            Fault::always(Call::GetOperation, Effect::CutBefore),
+            Fault::always(Call::GetOperation, Effect::Delay(Duration::from_secs(1))),
+        );
+        faults.add(cut.clone());
+        faults.add(late.clone());
+        faults.end(&cut);
+        let now = Timestamp::UNIX_EPOCH;
+        let struck = faults.strike(&Host::ResourceManager, Call::GetOperation, "GET", "/x", now);
+        assert_eq!(struck, [late.effect]);
     }
 }

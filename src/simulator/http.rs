@@ -5,8 +5,10 @@
 
 mod proxy;
 mod tls;
+mod watching;
 
 pub(crate) use tls::server as tls_server;
+pub use watching::{Moment, Passing, Then, Watcher};
 
 use std::collections::HashMap;
 use std::io;
@@ -19,9 +21,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::clock::Pace;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Outcome};
 use crate::endpoint;
 use crate::ledger::Ledger;
+use crate::message::Request;
 use crate::pki::Authority;
 
 /// Connections at one time. A client under test keeps a few for each host; endpoints take one a handshake.
@@ -41,6 +44,7 @@ pub struct Simulator {
 pub(crate) struct Shared {
     cloud: Mutex<Cloud>,
     moved: Notify,
+    watching: Mutex<watching::Watching>,
     authority: Authority,
     hosts: Mutex<HashMap<String, Arc<rustls::ServerConfig>>>,
     pub(crate) connections: Arc<Semaphore>,
@@ -62,6 +66,7 @@ impl Simulator {
         let shared = Arc::new(Shared {
             cloud: Mutex::new(cloud),
             moved: Notify::new(),
+            watching: Mutex::default(),
             // Clients judge it by the real clock, whatever the simulated one shows.
             authority: Authority::root("Simulated cloud, loopback only", Timestamp::now()),
             hosts: Mutex::default(),
@@ -94,6 +99,11 @@ impl Simulator {
     /// Looks at the cloud or changes it, once it is up to the time. Requests wait meanwhile.
     pub fn with<T>(&self, look: impl FnOnce(&mut Cloud) -> T) -> T {
         self.shared.with(look)
+    }
+
+    /// From now on somebody watches every exchange with the cloud, in place of whoever did before.
+    pub fn watch(&self, watcher: impl FnMut(&mut Cloud, Passing<'_>) -> Then + Send + 'static) {
+        lock(&self.shared.watching).begin(Box::new(watcher));
     }
 
     /// The exchanges so far.
@@ -154,6 +164,24 @@ impl Shared {
         drop(cloud);
         self.moved.notify_waiters();
         result
+    }
+
+    /// Lets the cloud answer a request, before the eyes of whoever watches.
+    pub(crate) fn answer(&self, request: &Request) -> Outcome {
+        self.with(|cloud| {
+            let mut watching = lock(&self.watching);
+            let call = cloud.call(request);
+            let mut tell =
+                |cloud: &mut Cloud, moment| watching.tell(cloud, Passing { moment, call, request });
+            if tell(cloud, Moment::Arrived) == Then::Cut {
+                return cloud.lose(request);
+            }
+            let outcome = cloud.answer(request);
+            match tell(cloud, Moment::Done) {
+                Then::GoOn => outcome,
+                Then::Cut => Outcome::Cut,
+            }
+        })
     }
 
     /// Waits until the simulated clock shows this time.

@@ -46,4 +46,4 @@ pub mod service;
 pub mod switches;
 pub mod vault;
 
-pub use http::Simulator;
+pub use http::{Moment, Passing, Simulator, Then, Watcher};

@@ -3,4 +3,5 @@
 pub(crate) mod azure;
 pub(crate) mod live;
 pub(crate) mod program;
+pub(crate) mod strikes;
 pub(crate) mod written;

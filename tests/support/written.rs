@@ -17,6 +17,6 @@ pub(crate) fn assert_current(path: &str, generated: &str) {
     let found = std::fs::read_to_string(&file).unwrap_or_default();
     assert!(
         found == generated,
-        "`{path}` is out of date; write it anew with `CERTROLL_UPDATE=1 cargo test --test all formats`"
+        "`{path}` is out of date; write it anew with `CERTROLL_UPDATE=1 cargo test --test all`"
     );
 }

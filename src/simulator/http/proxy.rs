@@ -102,7 +102,7 @@ async fn exchange(
         Ok(request) => request,
         Err(status) => return Ok(plain(status)),
     };
-    match shared.with(|cloud| cloud.answer(&request)) {
+    match shared.answer(&request) {
         Outcome::Answered(reply) => Ok(response(&reply, None)),
         Outcome::Delayed(reply, at) => {
             shared.until(at).await;

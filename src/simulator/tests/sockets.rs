@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use certroll_simulator::Simulator;
 use certroll_simulator::call::Call;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::faults::{Effect, Fault};
 use certroll_simulator::pki::{KeyKind, LeafRequest};
 use certroll_simulator::scenario::{CLIENT_ID, CLIENT_SECRET, TENANT, shop};
+use certroll_simulator::{Moment, Simulator, Then};
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, ServerName};
 use serde_json::Value;
@@ -242,5 +242,38 @@ impl rustls::client::danger::ServerCertVerifier for Anything {
 
     fn supported_verify_schemes(&self) -> Vec<rustls::SignatureScheme> {
         rustls::crypto::ring::default_provider().signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[tokio::test]
+async fn whoever_watches_may_cut_a_request_on_arrival_and_after_its_effect() {
+    for (at, updating) in [(Moment::Arrived, false), (Moment::Done, true)] {
+        let mut world = World::new();
+        world.renew();
+        let body = world.update_body();
+        let url = format!("https://management.chinacloudapi.cn{}", world.path(""));
+        let simulator = Simulator::start(world.cloud).await.unwrap();
+        let client = client(&simulator);
+        let token = token(&client).await;
+        let seen = Arc::new(std::sync::Mutex::new(Vec::new()));
+        let noted = Arc::clone(&seen);
+        simulator.watch(move |cloud, passing| {
+            let busy = cloud.service(shop::SERVICE).unwrap().operation().is_some();
+            noted.lock().unwrap().push((passing.call, passing.moment, busy));
+            if passing.call == Call::PutCloudService && passing.moment == at { Then::Cut } else { Then::GoOn }
+        });
+        let put = client.put(&url).bearer_auth(&token).json(&body).send().await;
+        assert!(put.is_err(), "{put:?}");
+        let mut expected = vec![(Call::PutCloudService, Moment::Arrived, false)];
+        if updating {
+            expected.push((Call::PutCloudService, Moment::Done, true));
+        }
+        assert_eq!(*seen.lock().unwrap(), expected);
+        simulator.with(|cloud| {
+            assert_eq!(cloud.service(shop::SERVICE).unwrap().operation().is_some(), updating);
+        });
+        let ledger = simulator.ledger();
+        let statuses: Vec<u16> = ledger.puts_of(shop::SERVICE).iter().map(|one| one.status).collect();
+        assert_eq!(statuses, [if updating { 200 } else { 504 }]);
     }
 }
