@@ -215,6 +215,8 @@ fn expected(scenario: Scenario, place: Place, strike: Strike) -> &'static [&'sta
     match strike {
         // A call that is refused for good ends what it was made for, unless it only reads what is under way.
         Strike::Refused => match (scenario.way, place.step, place.asked) {
+            // What endpoints present before the change is kept where it can be seen.
+            (Way::Forward, Some(Step::Capture), Asked::Probe) => good,
             (Way::Forward, Some(Step::Capture | Step::Look | Step::Put), _) => &["abandoned"],
             (Way::Back, _, Asked::Put) => &["stuck"],
             // Stuck where the PUT's operation waits for a walk that will not come.
