@@ -101,8 +101,11 @@ async fn an_order_that_one_process_cannot_write_is_refused() {
     write(&journal, &events(open.clone())).await;
     let mut twice = open[0].clone();
     twice.at = at(501);
-    refused(&twice, "it is known already: entry 13 (rollout 20260301T020820000Z-shop-b20cbf, event `put_accepted`")
-        .await;
+    refused(
+        &twice,
+        "it is known already: entry 13 (rollout 20260301T020820000Z-shop-b20cbf, event `put_accepted`",
+    )
+    .await;
     let mut foreign = open[0].clone();
     foreign.rollout = story.id();
     refused(&foreign, "opens another one").await;

@@ -4,6 +4,7 @@
 use super::azure::{Content, Facts};
 use super::calls::Outcome;
 use super::functions::Habits;
+use super::past::Versions;
 use super::properties::{Property, of_ending};
 use super::rollouts::{Act, Over, Rollouts, Told};
 use super::words::Label;
@@ -53,20 +54,32 @@ impl Engine<'_> {
         steps
     }
 
-    /// The same versions are planned again, which is done where the service shows the old ones. Nothing is planned of a
-    /// service that waits for a person. What a plan may not do because of rollouts before it belongs here.
-    fn next_rollout(&mut self, world: &World, over: Over) -> Option<Step> {
-        let planned = match over {
-            Over::Restored | Over::Abandoned => world.azure.content == Content::OLD,
-            Over::Verified | Over::Stuck => false,
-        };
+    /// The same versions are planned again, or newer ones, where the service shows the old ones and the record of earlier
+    /// rollouts holds nothing against it.
+    fn next_rollout(&mut self, world: &World, over: Over) -> Vec<Step> {
+        let planned = over != Over::Verified && world.azure.content == Content::OLD;
         if world.rollouts == 0 || !planned {
-            return None;
+            return Vec::new();
         }
-        let mut next =
-            World { rollout: 0, rollouts: world.rollouts - 1, witness: Witness::default(), ..*world };
-        (next.azure.took_effect, next.azure.forward_took_effect) = (false, false);
-        Some(Step { label: Label::Does("the same versions are planned again"), to: self.choose(next) })
+        let mut steps = Vec::new();
+        for (versions, label) in [
+            (Versions::Same, "the same versions are planned again"),
+            (Versions::Newer, "newer versions are planned"),
+        ] {
+            if self.rollouts.holds(world.past, versions) {
+                continue;
+            }
+            let mut next = World {
+                rollout: 0,
+                rollouts: world.rollouts - 1,
+                witness: Witness::default(),
+                forbidden: world.past.forbids(versions),
+                ..*world
+            };
+            (next.azure.took_effect, next.azure.forward_took_effect) = (false, false);
+            steps.push(Step { label: Label::Does(label), to: self.choose(next) });
+        }
+        steps
     }
 
     /// A process that dies keeps what is written and nothing else. While it sleeps it dies as it does at the call that
@@ -169,7 +182,9 @@ impl Engine<'_> {
                     return Err(violated);
                 }
                 // Nothing that comes after is of this rollout.
-                let over = World { at: At::Over(over), fresh: false, witness: Witness::default(), ..world };
+                let past = world.past.after(over);
+                let over =
+                    World { at: At::Over(over), fresh: false, witness: Witness::default(), past, ..world };
                 let bare = World { at: over.at, rollout: over.rollout, ..World::start(Budget::default()) };
                 return Ok(if over.rollouts > 0 { over } else { bare });
             }

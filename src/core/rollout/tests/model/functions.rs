@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 
 use super::super::super::{Action, Cause, Event, FoldError, Found, Limits, Rollout, give_up, next_action};
+use crate::id::SecretIdentifier;
+use crate::plan::PlannedUpdate;
+use crate::standing::Standings;
 use crate::target::cloud_service::{CloudServiceModel, ModelError};
 use crate::verify::{Evidence, Expected, Mismatch, VerifiedUpdate, judge};
 
@@ -14,6 +17,8 @@ pub(super) struct Functions {
     pub(super) give_up: fn(&Rollout, Cause) -> Event,
     pub(super) compare: fn(&Rollout, &CloudServiceModel) -> Result<Found, ModelError>,
     pub(super) is_repetition: fn(&Rollout, &Event) -> bool,
+    /// Whether the record of earlier rollouts holds an update, whose versions are superseded or not.
+    pub(super) held: fn(&Standings, &PlannedUpdate, bool) -> bool,
     pub(super) judge: fn(&Expected<'_>, Evidence) -> Result<VerifiedUpdate, Vec<Mismatch>>,
 }
 
@@ -25,8 +30,15 @@ impl Functions {
         give_up,
         compare: Rollout::compare,
         is_repetition: Rollout::is_repetition,
+        held,
         judge,
     };
+}
+
+fn held(standings: &Standings, update: &PlannedUpdate, superseded: bool) -> bool {
+    let other = "https://shop-kv.vault.azure.cn/secrets/shop/another".parse().ok();
+    let newest = |version: &SecretIdentifier| if superseded { other.clone() } else { Some(version.clone()) };
+    standings.held(update, newest).is_some()
 }
 
 /// What the engine takes care of; `false` plants a mistake in the model's engine.

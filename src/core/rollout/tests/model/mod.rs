@@ -24,6 +24,7 @@ mod engine;
 mod functions;
 mod hashing;
 mod mutants;
+mod past;
 mod properties;
 mod rollouts;
 mod scene;

@@ -344,12 +344,36 @@ fn operating(since: jiff::Timestamp) -> Stage {
     Stage::Operating { operation: OperationHandle::ProvisioningState, since, next_domain: None }
 }
 
+/// What earlier rollouts hold back.
+fn standings() -> Vec<Mutant> {
+    vec![
+        (
+            "plans versions again that were put back",
+            Functions { held: |standings, update, _| (REAL.held)(standings, update, true), ..REAL },
+            CAREFUL,
+            Property::QuarantineHolds,
+        ),
+        (
+            "takes a newer version for the end of being stuck",
+            Functions {
+                held: |standings, update, superseded| !superseded && (REAL.held)(standings, update, false),
+                ..REAL
+            },
+            CAREFUL,
+            // The PUT that was stuck may yet take effect, under a rollout that knows nothing of it.
+            Property::NothingLeftChanged,
+        ),
+    ]
+}
+
 #[test]
 fn each_planted_mistake_is_found() {
     let facts = Facts { mode: Mode::Auto, running: IntoRunning::Refused, shown: Shown::PerhapsLater };
     let mut wrong = Vec::new();
-    for (crashes, mutants) in [(0, functions()), (1, endings()), (1, habits())] {
-        let budget = Budget { crashes, others: 1, rollouts: 0 };
+    let nothing_before = [(0, functions()), (1, endings()), (1, habits())]
+        .map(|(crashes, mutants)| (Budget { crashes, others: 1, rollouts: 0 }, mutants));
+    let after_another = (Budget { crashes: 0, others: 0, rollouts: 1 }, standings());
+    for (budget, mutants) in nothing_before.into_iter().chain([after_another]) {
         for (name, functions, habits, expected) in mutants {
             match explore(facts, &functions, habits, budget) {
                 Err(violation) if violation.property == expected => {}

@@ -19,6 +19,7 @@ pub(super) enum Property {
     VerifiedIsTrue,
     RestoredIsTrue,
     NobodyIsCalledForNothing,
+    QuarantineHolds,
     EveryPathEnds,
 }
 
@@ -39,6 +40,9 @@ impl fmt::Display for Property {
             Self::VerifiedIsTrue => "verified: the new state was there, and every instance served it",
             Self::RestoredIsTrue => "restored: the old state was there, and every instance served it",
             Self::NobodyIsCalledForNothing => "stuck: there was a doubt, and a reason is given",
+            Self::QuarantineHolds => {
+                "versions that were put back are not sent again, and a stuck service is left alone"
+            }
             Self::EveryPathEnds => "every path comes to an ending, which stays",
         })
     }
@@ -55,6 +59,7 @@ pub(super) fn of_sending(world: &World, way: Way, rollout: &Rollout) -> Option<P
         (way == Way::Forward && azure.forward_took_effect, Property::OneForwardEffect),
         (azure.content.edited && azure.edit_seen, Property::WorkOfOthersStays),
         (!world.witness.looked, Property::LookedRightBefore),
+        (world.forbidden, Property::QuarantineHolds),
     ]
     .into_iter()
     .find_map(|(wrong, property)| wrong.then_some(property))

@@ -16,6 +16,7 @@ use super::super::{
 use super::azure::{Content, DOMAINS, Instance, Provisioning, Way};
 use super::functions::Functions;
 use super::hashing::Table;
+use super::past::{Past, Versions};
 use super::scene::Scene;
 use crate::ports::Presentation;
 use crate::target::cloud_service::{InstanceState, OperationHandle, RoleInstance};
@@ -141,6 +142,11 @@ impl<'a> Rollouts<'a> {
         };
         rollouts.number(Rollout::open(at(0), &scene.opened()).unwrap());
         rollouts
+    }
+
+    /// Whether earlier rollouts hold these versions.
+    pub(super) fn holds(&self, past: Past, versions: Versions) -> bool {
+        past.held(versions, self.functions, self.scene)
     }
 
     pub(super) fn get(&self, number: Number) -> &Rollout {

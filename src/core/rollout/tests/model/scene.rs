@@ -8,7 +8,7 @@ use crate::plan::{PlannedUpdate, ServiceState};
 use crate::target::cloud_service::CloudServiceModel;
 
 pub(super) struct Scene {
-    update: PlannedUpdate,
+    pub(super) update: PlannedUpdate,
     models: Vec<(Content, Provisioning, CloudServiceModel)>,
 }
 

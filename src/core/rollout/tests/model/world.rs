@@ -1,6 +1,7 @@
 //! Everything at one moment: Azure, certroll's process, and what an observer of both remembers.
 
 use super::azure::{Azure, DOMAINS, Way};
+use super::past::Past;
 use super::rollouts::{Number, Over, Told};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,6 +19,10 @@ pub(super) struct World {
     pub(super) others: u8,
     /// Rollouts that may yet be planned once this one is over.
     pub(super) rollouts: u8,
+    /// How those before this one ended.
+    pub(super) past: Past,
+    /// What this one carries must not be sent, because of those before.
+    pub(super) forbidden: bool,
 }
 
 /// How often on one path.
@@ -115,6 +120,8 @@ impl World {
             crashes,
             others,
             rollouts,
+            past: Past::default(),
+            forbidden: false,
         }
     }
 }
