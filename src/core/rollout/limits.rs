@@ -24,6 +24,8 @@ impl Limits {
     /// Looks that must agree, one poll interval apart, before a PUT whose answer was lost counts as not applied. The
     /// service shows a new model within seconds of taking it, so three looks leave it room to spare.
     pub const LOOKS: u32 = 3;
+    /// How often a service is captured before it is left to whoever keeps working on it: the next look plans anew.
+    pub const CAPTURES: u32 = 3;
     /// PUTs sent in one phase. Each further one follows looks that showed that the one before had no effect.
     pub const PUTS: u32 = 3;
 }

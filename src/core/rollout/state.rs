@@ -25,6 +25,8 @@ pub struct Rollout {
     pub(super) phase: Phase,
     /// PUTs sent in this phase.
     pub(super) puts: u32,
+    /// How often the service was captured: again after each operation of somebody else.
+    pub(super) captures: u32,
     /// PUTs that were not taken in this phase, for reasons that pass.
     pub(super) deferrals: u32,
     /// Whether a PUT of this rollout may have changed the service.
@@ -176,6 +178,7 @@ impl Rollout {
             captured: None,
             phase: Phase::Forward,
             puts: 0,
+            captures: 0,
             deferrals: 0,
             changed: false,
             turned_back: None,
@@ -203,6 +206,7 @@ impl Rollout {
             }
             (Stage::Opened, Event::Captured { model, started, presented }) => {
                 let state = ServiceState::of(model)?;
+                self.captures += 1;
                 self.captured = Some(Captured {
                     model: (**model).clone(),
                     state,
@@ -322,7 +326,12 @@ impl Rollout {
             (Phase::Forward, Found::Unchanged | Found::Wanted)
                 if !self.changed && (busy_since.is_some() || self.was_captured_busy()) =>
             {
-                Stage::Opened
+                if self.captures < Limits::CAPTURES {
+                    Stage::Opened
+                } else {
+                    let state = format!("{} operations one after the other", self.captures);
+                    unrecorded(Ending::Abandoned { cause: Cause::Busy { state } })
+                }
             }
             (_, Found::Unchanged) | (Phase::Back, Found::WantedFailed) => Stage::Ready,
             (_, Found::Wanted) => Stage::Ended { outcome: OperationOutcome::Succeeded, at },

@@ -122,6 +122,13 @@ fn a_service_that_was_busy_is_captured_again() {
             Event::Captured { model: model.clone(), started: started.clone(), presented: Vec::new() };
         assert_eq!(after(&[opened(), while_busy, looked(found)], 20), Action::Capture);
     }
+    // Whoever never leaves it alone is left to it.
+    let once = [looked(busy()), unchanged(), captured(false)];
+    let thrice = and(and(was_busy.to_vec(), &[captured(false)]), &[&once[..], &once[..2]].concat());
+    let Action::Record(Event::Ended { ending: Ending::Abandoned { cause } }) = after(&thrice, 20) else {
+        panic!("{:?}", after(&thrice, 20))
+    };
+    assert!(cause.to_string().contains("3 operations"), "{cause}");
     // Once a PUT may have changed the service, what was captured before it is what counts.
     let lost = [ambiguous(), unchanged(), unchanged(), unchanged(), looked(busy()), unchanged()];
     assert_eq!(after(&and(sent(), &lost), 99), Action::Put { phase: Phase::Forward });

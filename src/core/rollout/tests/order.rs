@@ -151,7 +151,7 @@ fn what_is_known_of_a_rollout() {
     assert_eq!(rollout.update(), &update());
     assert_eq!(rollout.by(), Initiator::Unattended);
     assert_eq!(rollout.opened(), at(0));
-    assert!(rollout.id().as_str().ends_with("-shop"));
+    assert!(rollout.id().as_str().contains("Z-shop-"));
     assert_eq!(rollout.phase(), Phase::Back);
     assert!(rollout.may_have_changed() && rollout.turned_back().is_some() && rollout.ending().is_none());
     // Back wants what was captured, and starts from what was wanted.

@@ -183,6 +183,7 @@ impl<'a> Rollouts<'a> {
             captured,
             phase,
             puts,
+            captures,
             deferrals,
             changed,
             turned_back,
@@ -207,7 +208,10 @@ impl<'a> Rollouts<'a> {
             Stage::Over { ending, recorded } => format!("over {} {recorded}", ending.word()),
             Stage::Opened | Stage::Ready => stage.word().to_owned(),
         };
-        format!("{stage} {captured:?} {phase:?} {puts} {deferrals} {changed} {}", turned_back.is_some())
+        format!(
+            "{stage} {captured:?} {captures} {phase:?} {puts} {deferrals} {changed} {}",
+            turned_back.is_some()
+        )
     }
 
     /// The same rollout a tick later.
