@@ -5,5 +5,6 @@
 mod commands;
 mod faults;
 mod formats;
+mod months;
 mod scenarios;
 mod support;

@@ -1,0 +1,416 @@
+//! One seed from its first day to its last.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use certroll_core::id::{CloudServiceId, RolloutId};
+use certroll_core::plan::{Occasion, PlanReport, Status};
+use certroll_core::policy::{Mode, Policy};
+use certroll_core::ports::{Clock, JournalError, Progress, Recorded, RolloutJournal, RolloutObserver};
+use certroll_core::rollout::{Initiator, Limits};
+use certroll_engine::locks::ServiceLocks;
+use certroll_engine::outside::Outside;
+use certroll_engine::pass;
+use certroll_engine::rollout::resume;
+use certroll_engine::rollouts::{Carried, carry_out};
+use certroll_engine::world::World;
+use certroll_journal::memory::MemoryJournal;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::watch;
+
+use super::fleet::{self, Fleet};
+use super::season::{Season, Trouble};
+use super::tally::Tally;
+use super::truth;
+use crate::support::chance::Chance;
+use crate::support::wire::{Customs, HeldProbe, Net, NetClock, Side};
+
+/// Rollouts at once, as the program's default is.
+const AT_ONCE: usize = 4;
+/// Polls at the end, when nothing happens any more: enough for every window to open and every stage to follow.
+const QUIET_POLLS: u32 = 24;
+/// A process that ends again and again while it goes on with what it left is left alone after so many times.
+const CRASHES_IN_A_ROW: u32 = 3;
+
+/// What came of a seed.
+pub(super) struct Report {
+    pub(super) tally: Tally,
+    /// What must not be.
+    pub(super) wrong: Vec<String>,
+    pub(super) story: Vec<String>,
+    pub(super) journal: Vec<Recorded>,
+}
+
+/// Runs a seed. `aloud` tells its story while it happens.
+pub(super) fn seed(number: u64, aloud: bool) -> Report {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        // What is read of secrets is read in one order.
+        .max_blocking_threads(1)
+        .build()
+        .unwrap();
+    runtime.block_on(months(number, aloud))
+}
+
+/// Everything that outlives a process.
+struct Months {
+    net: Arc<Net>,
+    season: Arc<Mutex<Season>>,
+    journal: Arc<Tap>,
+    policy: Policy,
+    limits: Limits,
+}
+
+/// A process: what is lost when it ends.
+struct Process {
+    outside: Outside,
+    world: World,
+    locks: ServiceLocks,
+}
+
+/// What a pass came to.
+struct Pass {
+    report: PlanReport,
+    carried: Vec<(CloudServiceId, Carried)>,
+}
+
+impl Process {
+    fn start(months: &Months) -> Self {
+        let azure = months.net.azure();
+        let clock: Arc<dyn Clock> = Arc::new(NetClock(Arc::clone(&months.net)));
+        let outside = Outside {
+            vaults: azure.vault_reader(),
+            services: azure.cloud_services(),
+            journal: Arc::<Tap>::clone(&months.journal),
+            clock,
+            probe: Arc::new(HeldProbe(Arc::clone(&months.net))),
+            observer: Arc::new(Nobody),
+        };
+        Self { outside, world: World::new(), locks: ServiceLocks::new() }
+    }
+
+    /// One pass: a look, and what follows from it. The one place where a pass is made.
+    async fn pass(&self, months: &Months) -> Pass {
+        let Self { outside, world, locks } = self;
+        let report = pass::look(&months.policy, outside, world, Occasion::Unattended).await;
+        let decided = |service: &CloudServiceId| {
+            report.services.iter().any(|one| &one.service == service && one.mode == Mode::Auto)
+        };
+        let updates = report.planned().filter(|update| decided(&update.service)).cloned().collect();
+        let (_keep, stop) = watch::channel(false);
+        let by = Initiator::Unattended;
+        let carried = carry_out(updates, by, AT_ONCE, &months.limits, outside, locks, &stop).await;
+        Pass { report, carried }
+    }
+
+    /// Goes on with what another process left. The one place where that is done.
+    async fn recover(&self, months: &Months) -> usize {
+        let (_keep, stop) = watch::channel(false);
+        let unfinished = self.outside.journal.unfinished().await.unwrap();
+        for records in &unfinished {
+            let service = match &records[0].event {
+                certroll_core::rollout::Event::Opened { update, .. } => &update.service,
+                other => panic!("a record begins with {other:?}"),
+            };
+            let permit = self.locks.acquire(service).unwrap();
+            let resumed = resume(&permit, records, &months.limits, &self.outside, stop.clone()).await;
+            if let Err(error) = resumed {
+                let now = months.net.now();
+                months.season().wrong(now, format_args!("{service} cannot be resumed: {error}"));
+            }
+        }
+        unfinished.len()
+    }
+}
+
+impl Months {
+    fn season(&self) -> MutexGuard<'_, Season> {
+        self.season.lock().unwrap()
+    }
+
+    /// Time passes, and what is due happens at its time.
+    async fn pass_until(&self, until: Timestamp) {
+        loop {
+            let due = self.season().queue.first_key_value().map(|((at, _), _)| *at);
+            let next = due.map_or(until, |at| at.min(until));
+            if let Ok(wait) = Duration::try_from(next.duration_since(self.net.now())) {
+                tokio::time::sleep(wait).await;
+            }
+            self.net.with(|cloud| self.season().tick(cloud));
+            if self.net.now() >= until {
+                return;
+            }
+        }
+    }
+
+    /// A pass, and the ends of the process on the way: each time another process goes on with what was left.
+    async fn poll(&self, process: Process) -> (Process, Option<Pass>) {
+        let mut process = process;
+        self.season().pass_begins();
+        self.season().tally.polls += 1;
+        let pass = tokio::select! {
+            biased;
+            () = self.net.crashed() => None,
+            pass = process.pass(self) => Some(pass),
+        };
+        if pass.is_some() {
+            self.net.no_crash();
+            return (process, pass);
+        }
+        for again in 1..=CRASHES_IN_A_ROW {
+            let now = self.net.now();
+            {
+                let mut season = self.season();
+                season.tally.crashes += 1;
+                season.story.tell(now, "certroll ends, and is started again");
+                season.trouble(None, Trouble::Crash);
+                let later = season.chance.between(1, 600);
+                drop(season);
+                self.pass_until(now + SignedDuration::from_secs(2 * i64::try_from(later).unwrap())).await;
+            }
+            process = Process::start(self);
+            if again < CRASHES_IN_A_ROW && self.season().chance.percent(25) {
+                let (calls, side) = self.a_crash(40);
+                self.net.crash_at(calls, side);
+            }
+            let resumed = tokio::select! {
+                biased;
+                () = self.net.crashed() => None,
+                resumed = process.recover(self) => Some(resumed),
+            };
+            if let Some(resumed) = resumed {
+                self.season().tally.resumed += resumed as u64;
+                break;
+            }
+        }
+        self.net.no_crash();
+        (process, None)
+    }
+
+    fn a_crash(&self, within: u64) -> (u64, Side) {
+        let mut season = self.season();
+        let calls = season.chance.between(1, within);
+        (calls, *season.chance.pick(&[Side::Before, Side::After]))
+    }
+
+    /// What must hold after every poll.
+    fn check(&self) {
+        self.net.with(|cloud| {
+            let mut season = self.season();
+            let now = cloud.now();
+            let mut wrong: Vec<String> = Vec::new();
+            for member in &season.fleet.services {
+                wrong.extend(truth::whole(&season.fleet, member, cloud.service(&member.name).unwrap()));
+            }
+            for course in season.open.values() {
+                wrong.push(format!("{} has no ending, and nobody drives it", course.id));
+            }
+            wrong.extend(cloud.refused_connects.drain(..).map(|host| format!("{host} was asked for")));
+            for what in wrong {
+                season.wrong(now, what);
+            }
+        });
+    }
+
+    /// The next poll: soon where something is under way, on the next day otherwise.
+    fn next_poll(&self, last: Option<&PlanReport>, end: Timestamp) -> Timestamp {
+        let now = self.net.now();
+        let mut season = self.season();
+        let minutes = i64::try_from(season.chance.between(90, 480)).unwrap();
+        let soon = now + SignedDuration::from_mins(minutes);
+        let waiting =
+            last.into_iter().flat_map(|report| &report.services).filter_map(|service| {
+                match &service.status {
+                    Status::Waiting { until, .. } => Some(*until),
+                    _ => None,
+                }
+            });
+        let awaited = waiting.min();
+        let calm = last.is_some_and(|report| {
+            report.services.iter().all(|one| matches!(one.status, Status::Current | Status::Waiting { .. }))
+        });
+        // Nothing changes before the next thing happens.
+        let due = season.queue.first_key_value().map_or(end, |((at, _), _)| *at);
+        let next = if calm { due.max(soon) } else { soon };
+        let next = next.min(now + SignedDuration::from_hours(24));
+        next.min(awaited.unwrap_or(next)).max(now + SignedDuration::from_mins(2))
+    }
+}
+
+async fn months(number: u64, aloud: bool) -> Report {
+    let mut chance = Chance::new(number);
+    let (cloud, fleet, policy) = fleet::build(&mut chance);
+    let days = chance.between(60, 120);
+    let start = cloud.now();
+    let season = Arc::new(Mutex::new(Season::new(fleet, chance.apart(), aloud)));
+    let customs: Arc<Mutex<dyn Customs>> = Arc::<Mutex<Season>>::clone(&season);
+    let net = Net::new(cloud, customs);
+    let journal =
+        Arc::new(Tap { net: Arc::clone(&net), season: Arc::clone(&season), kept: MemoryJournal::new() });
+    let limits = Limits {
+        poll_interval: Duration::from_secs(60),
+        settle: Duration::from_secs(45 * 60),
+        probe: Duration::from_secs(10 * 60),
+        ..Limits::default()
+    };
+    let months = Months { net, season, journal, policy, limits };
+    months.season().foresee(start, days);
+    {
+        let mut season = months.season();
+        season.tally.seeds = 1;
+        season.tally.days = days;
+        season.tally.services = season.fleet.services.len() as u64;
+    }
+
+    let end = start + SignedDuration::from_hours(24 * i64::try_from(days).unwrap());
+    let mut process = Process::start(&months);
+    let mut last: Option<PlanReport> = None;
+    while months.net.now() < end {
+        months.pass_until(months.next_poll(last.as_ref(), end)).await;
+        months.net.with(|cloud| months.season().arm(cloud));
+        if months.season().chance.percent(15) {
+            let (calls, side) = months.a_crash(120);
+            months.net.crash_at(calls, side);
+        }
+        let pass;
+        (process, pass) = months.poll(process).await;
+        months.net.with(|cloud| months.season().disarm(cloud));
+        months.check();
+        last = pass.map(|pass| pass.report);
+    }
+    quiet(&months, process).await;
+    let journal = months.journal.kept.records();
+    let mut season = months.season();
+    Report {
+        tally: std::mem::take(&mut season.tally),
+        wrong: std::mem::take(&mut season.wrong),
+        story: std::mem::take(&mut season.story.lines),
+        journal,
+    }
+}
+
+/// The weather clears, and certroll has time: then every service is right, or what is said of it says why.
+async fn quiet(months: &Months, process: Process) {
+    let mut process = process;
+    let now = months.net.now();
+    months.season().story.tell(now, "nothing happens any more");
+    let left = months.season().left_to_mend();
+    months.net.with(|cloud| months.season().clear_up(cloud));
+    for happening in left {
+        // Versions of one second cannot be told apart.
+        months.pass_until(months.net.now() + SignedDuration::from_secs(10)).await;
+        months.net.with(|cloud| months.season().happen(cloud, happening));
+    }
+    // What still hangs is given up by Azure.
+    months.pass_until(months.net.now() + SignedDuration::from_hours(10)).await;
+    let mut told = String::new();
+    let mut pass = None;
+    for _ in 0..QUIET_POLLS {
+        months.pass_until(months.next_poll(pass.as_ref().map(|pass: &Pass| &pass.report), now)).await;
+        (process, pass) = months.poll(process).await;
+        months.check();
+        let Some(pass) = &pass else { continue };
+        let tells = |report: &PlanReport| {
+            let words: Vec<&str> = report.services.iter().map(|one| word(&one.status)).collect();
+            words.join(" ")
+        };
+        let tells = format!("{} {:?}", tells(&pass.report), months.season().endings_of(&pass.carried));
+        let waits = pass.report.services.iter().any(|one| matches!(one.status, Status::Waiting { .. }));
+        if tells == told && !waits {
+            break;
+        }
+        told = tells;
+    }
+    let Some(pass) = pass else { return };
+    months.net.with(|cloud| {
+        let mut season = months.season();
+        let now = cloud.now();
+        for service in &pass.report.services {
+            let name = service.service.name().to_owned();
+            let Some(number) = season.fleet.member(&name) else { continue };
+            let held_back = pass
+                .carried
+                .iter()
+                .any(|(of, carried)| of == &service.service && matches!(carried, Carried::HeldBack { .. }));
+            let last = season.last.get(&number);
+            match truth::stand(cloud, &season.fleet, number, &service.status, last, held_back) {
+                Ok(stand) => {
+                    season.story.tell(now, format_args!("{name} is {stand}"));
+                    *season.tally.stands.entry(stand).or_default() += 1;
+                }
+                Err(why) => season.wrong(now, format_args!("{name} at the end: {why}")),
+            }
+        }
+    });
+}
+
+fn word(status: &Status) -> &'static str {
+    match status {
+        Status::Current => "current",
+        Status::Planned { .. } => "planned",
+        Status::Waiting { .. } => "waiting",
+        Status::Blocked { .. } => "blocked",
+        Status::Unreadable { .. } => "unreadable",
+    }
+}
+
+impl Season {
+    /// How the rollouts of a pass ended.
+    fn endings_of(&self, carried: &[(CloudServiceId, Carried)]) -> Vec<(String, &'static str)> {
+        let word = |fleet: &Fleet, service: &CloudServiceId| {
+            let last = fleet.member(service.name()).and_then(|number| self.last.get(&number));
+            last.and_then(|course| course.ending.as_ref()).map_or("", |ending| ending.word())
+        };
+        let mut all: Vec<(String, &'static str)> = carried
+            .iter()
+            .map(|(service, carried)| {
+                let what = match carried {
+                    Carried::Begun(_) => word(&self.fleet, service),
+                    Carried::NotBegun(_) => "not begun",
+                    Carried::Locked => "locked",
+                    Carried::HeldBack { .. } => "held back",
+                };
+                (service.name().to_owned(), what)
+            })
+            .collect();
+        all.sort();
+        all
+    }
+}
+
+/// The journal, at which the process may end and what is written is looked at.
+struct Tap {
+    net: Arc<Net>,
+    season: Arc<Mutex<Season>>,
+    kept: MemoryJournal,
+}
+
+#[async_trait]
+impl RolloutJournal for Tap {
+    async fn append(&self, record: &Recorded) -> Result<(), JournalError> {
+        let number = self.net.begin().await;
+        self.kept.append(record).await?;
+        self.net.with(|cloud| self.season.lock().unwrap().recorded(cloud, record));
+        self.net.done(number).await;
+        Ok(())
+    }
+
+    async fn unfinished(&self) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        self.kept.unfinished().await
+    }
+
+    async fn history(&self, rollouts: usize) -> Result<Vec<Vec<Recorded>>, JournalError> {
+        self.kept.history(rollouts).await
+    }
+}
+
+/// Nobody watches: the journal shows everything.
+struct Nobody;
+
+impl RolloutObserver for Nobody {
+    fn recorded(&self, _: &Recorded) {}
+
+    fn waiting(&self, _: &RolloutId, _: &Progress) {}
+}
