@@ -19,7 +19,8 @@ use certroll_simulator::vault::{Kind, Vault};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::papers::{FIRST_DAY, Flavour, Made, Wanted, day_of, made, name_of};
+use super::papers::{FIRST_DAY, Flavour, Made, Wanted, day_of, made, name_of, on_grid};
+use super::season::URGENT;
 use crate::support::chance::Chance;
 
 /// Region of everything.
@@ -99,7 +100,8 @@ pub(super) enum Sickness {
 /// Authorities whose certificates services hold as secrets.
 #[derive(Debug)]
 pub(super) struct Family {
-    pub(super) number: usize,
+    /// The slot of the first service that it issued for: names the authorities, the same ones in every seed.
+    pub(super) mark: usize,
     pub(super) generation: u32,
     pub(super) intermediate: usize,
     pub(super) root: usize,
@@ -150,14 +152,12 @@ impl Fleet {
     }
 
     fn issued(&self, object: usize, flavour: Flavour, now: Timestamp) -> Arc<Made> {
-        let of = |family: usize| {
-            let generation = self.families.iter().find(|one| one.number == family);
-            (family, generation.map_or(0, |family| family.generation))
-        };
+        let of =
+            |family: usize| self.families.get(family).map_or((PUBLIC, 0), |one| (one.mark, one.generation));
         let versions = u32::try_from(self.objects[object].versions.len()).unwrap();
         made(match self.objects[object].part {
             Part::Leaf { slot, family, lifetime } => {
-                let day = day_of(now);
+                let day = on_grid(day_of(now));
                 // Where a version was issued on this day, another one is made.
                 let leaf = |nth| Wanted::Leaf { slot, by: of(family), day, nth, lifetime, flavour };
                 let taken = |wanted: Wanted| {
@@ -233,8 +233,9 @@ pub(super) fn build(chance: &mut Chance) -> (Cloud, Fleet, Policy) {
         update_domain: Duration::from_secs(2 * chance.between(20, 120)),
         health_gate: Duration::from_secs(30 * 60),
     };
-    // A token of a managed identity lives a day, one of an application an hour.
-    cloud.entra.token_lifetime = *chance.pick(&[3_600, 86_400, 86_400, 86_400, 86_400]);
+    // An hour is what an application's token lives. Signing one takes as long as ten requests, so that most seeds have
+    // tokens that live longer.
+    cloud.entra.token_lifetime = if chance.percent(20) { 3_600 } else { 5 * 86_400 };
     if chance.percent(50) {
         let turned = Switches::each_turned();
         cloud.switches = chance.pick(&turned).1;
@@ -249,13 +250,14 @@ pub(super) fn build(chance: &mut Chance) -> (Cloud, Fleet, Policy) {
     for vault in &fleet.vaults {
         scenario::vault(&mut cloud, vault, LOCATION);
     }
-    let count = chance.between(10, 40);
+    // Many small fleets find more than a few large ones.
+    let count = if chance.percent(85) { chance.between(10, 15) } else { chance.between(16, 40) };
     let services =
         (0..usize::try_from(count).unwrap()).map(|slot| add(&mut cloud, &mut fleet, chance, slot)).collect();
     let policy = Policy {
         services,
         settle: Duration::from_secs(60 * chance.between(1, 120)),
-        urgent_before_expiry: Duration::from_secs(3 * 24 * 60 * 60),
+        urgent_before_expiry: Duration::try_from(URGENT).unwrap(),
     };
     (cloud, fleet, policy)
 }
@@ -272,15 +274,26 @@ fn object(
     fleet.objects.push(Object { vault, name, kind, part, deleted: false, versions: Vec::new() });
     let made = match part {
         Part::Leaf { slot, family, lifetime } => {
-            let day = -i64::try_from(chance.between(1, u64::try_from(lifetime).unwrap() - 10)).unwrap();
-            let (by, flavour) = ((family, 0), Flavour::Good);
-            made(Wanted::Leaf { slot, by, day, nth: 0, lifetime, flavour })
+            let age = chance.between(1, u64::try_from(lifetime).unwrap() - 10);
+            let (by, flavour) = ((mark(fleet, family), 0), Flavour::Good);
+            made(Wanted::Leaf {
+                slot,
+                by,
+                day: on_grid(-i64::try_from(age).unwrap()),
+                nth: 0,
+                lifetime,
+                flavour,
+            })
         }
-        Part::Intermediate { family } => made(Wanted::Intermediate { of: (family, 0) }),
-        Part::Root { family } => made(Wanted::Root { of: (family, 0) }),
+        Part::Intermediate { family } => made(Wanted::Intermediate { of: (mark(fleet, family), 0) }),
+        Part::Root { family } => made(Wanted::Root { of: (mark(fleet, family), 0) }),
     };
     let stored = fleet.store(cloud, chance, number, &made, Flavour::Good, None);
     (number, stored)
+}
+
+fn mark(fleet: &Fleet, family: usize) -> usize {
+    fleet.families.get(family).map_or(PUBLIC, |one| one.mark)
 }
 
 /// The newest version as it is deployed with a new service.
@@ -299,31 +312,33 @@ fn leaf(
 ) -> (usize, Stored) {
     let kind = if chance.percent(70) { Kind::Certificate } else { Kind::Secret };
     let vault = chance.pick(&fleet.vaults).clone();
-    let part = Part::Leaf { slot, family, lifetime: *chance.pick(&[90, 120, 150]) };
+    let part = Part::Leaf { slot, family, lifetime: [90, 120, 150][slot % 3] };
     object(cloud, fleet, chance, (vault, kind, part), format!("tls-{slot:02}"))
 }
 
 /// The family of a service that holds its chain: sometimes that of the service before.
-fn family(cloud: &mut Cloud, fleet: &mut Fleet, chance: &mut Chance) -> usize {
+fn family(cloud: &mut Cloud, fleet: &mut Fleet, chance: &mut Chance, slot: usize) -> usize {
     if !fleet.families.is_empty() && chance.percent(50) {
         return fleet.families.len() - 1;
     }
     let number = fleet.families.len();
     let vault = chance.pick(&fleet.vaults).clone();
+    fleet.families.push(Family { mark: slot, generation: 0, intermediate: 0, root: 0 });
     let mut authority = |part, name: &str| {
         let what = (vault.clone(), Kind::Secret, part);
         object(cloud, fleet, chance, what, format!("{name}-{number:02}")).0
     };
     let intermediate = authority(Part::Intermediate { family: number }, "issuing");
     let root = authority(Part::Root { family: number }, "root");
-    fleet.families.push(Family { number, generation: 0, intermediate, root });
+    let family = &mut fleet.families[number];
+    (family.intermediate, family.root) = (intermediate, root);
     number
 }
 
 /// Adds a service, its objects where they are its own, and says what is asked for it.
 fn add(cloud: &mut Cloud, fleet: &mut Fleet, chance: &mut Chance, slot: usize) -> ServicePolicy {
     let name = format!("svc-{slot:02}");
-    let chained = chance.percent(45).then(|| family(cloud, fleet, chance));
+    let chained = chance.percent(45).then(|| family(cloud, fleet, chance, slot));
     // A certificate that two services share.
     let shared = fleet.services.last().map(|before| before.objects[0]).filter(|first| {
         let public = matches!(fleet.objects[*first].part, Part::Leaf { family: PUBLIC, .. });

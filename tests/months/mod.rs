@@ -7,6 +7,7 @@
 //! - `CERTROLL_SEED=123 cargo test --test all months -- --nocapture` runs one, and tells its story.
 
 mod fleet;
+mod known;
 mod papers;
 mod run;
 mod season;
@@ -20,6 +21,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use season::Telling;
 use tally::Tally;
 
 /// Seeds where nobody asks for a number: some seconds on two processors.
@@ -31,9 +33,9 @@ fn asked(variable: &str) -> Option<u64> {
 }
 
 /// Runs a seed; what must not be, with the command that runs it again.
-fn run(seed: u64, aloud: bool) -> Result<Tally, String> {
+fn run(seed: u64, telling: Telling) -> Result<Tally, String> {
     let replay = format!("CERTROLL_SEED={seed} cargo test --test all months -- --nocapture");
-    match catch_unwind(AssertUnwindSafe(|| run::seed(seed, aloud))) {
+    match catch_unwind(AssertUnwindSafe(|| run::seed(seed, telling))) {
         Ok(report) if report.wrong.is_empty() => Ok(report.tally),
         Ok(report) => {
             Err(format!("seed {seed}: run it again by `{replay}`\n  {}", report.wrong.join("\n  ")))
@@ -45,7 +47,7 @@ fn run(seed: u64, aloud: bool) -> Result<Tally, String> {
 #[test]
 fn every_service_is_right_or_it_is_said_why() {
     if let Some(seed) = asked("CERTROLL_SEED") {
-        match run(seed, true) {
+        match run(seed, Telling::Aloud) {
             Ok(tally) => println!("{tally}"),
             Err(wrong) => panic!("{wrong}"),
         }
@@ -65,7 +67,7 @@ fn every_service_is_right_or_it_is_said_why() {
                     if seed >= seeds {
                         return;
                     }
-                    match run(seed, false) {
+                    match run(seed, Telling::Nothing) {
                         Ok(tally) => total.lock().unwrap().add(&tally),
                         Err(wrong) => failed.lock().unwrap().push(wrong),
                     }
@@ -111,7 +113,7 @@ fn numbered(text: &str, known: &mut HashMap<String, usize>) -> String {
 #[test]
 fn a_seed_is_one_run() {
     let told = |seed| {
-        let report = run::seed(seed, false);
+        let report = run::seed(seed, Telling::Kept);
         let mut known = HashMap::new();
         let records = report.journal.iter().map(|record| serde_json::to_string(record).unwrap());
         report.story.into_iter().chain(records).map(|line| numbered(&line, &mut known)).collect::<Vec<_>>()

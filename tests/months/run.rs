@@ -1,5 +1,6 @@
 //! One seed from its first day to its last.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::fleet::{self, Fleet};
-use super::season::{Season, Trouble};
+use super::season::{Season, Telling, Trouble};
 use super::tally::Tally;
 use super::truth;
 use crate::support::chance::Chance;
@@ -28,8 +29,8 @@ use crate::support::wire::{Customs, HeldProbe, Net, NetClock, Side};
 
 /// Rollouts at once, as the program's default is.
 const AT_ONCE: usize = 4;
-/// Polls at the end, when nothing happens any more: enough for every window to open and every stage to follow.
-const QUIET_POLLS: u32 = 24;
+/// Days at the end in which nothing happens any more: every window opens twice.
+const QUIET_DAYS: i64 = 16;
 /// A process that ends again and again while it goes on with what it left is left alone after so many times.
 const CRASHES_IN_A_ROW: u32 = 3;
 
@@ -42,8 +43,8 @@ pub(super) struct Report {
     pub(super) journal: Vec<Recorded>,
 }
 
-/// Runs a seed. `aloud` tells its story while it happens.
-pub(super) fn seed(number: u64, aloud: bool) -> Report {
+/// Runs a seed.
+pub(super) fn seed(number: u64, telling: Telling) -> Report {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
@@ -51,7 +52,7 @@ pub(super) fn seed(number: u64, aloud: bool) -> Report {
         .max_blocking_threads(1)
         .build()
         .unwrap();
-    runtime.block_on(months(number, aloud))
+    runtime.block_on(months(number, telling))
 }
 
 /// Everything that outlives a process.
@@ -74,6 +75,13 @@ struct Process {
 struct Pass {
     report: PlanReport,
     carried: Vec<(CloudServiceId, Carried)>,
+}
+
+impl Pass {
+    /// Whether a service is another than its report says.
+    fn has_changed(&self) -> bool {
+        self.carried.iter().any(|(_, carried)| carried.is_well())
+    }
 }
 
 impl Process {
@@ -214,43 +222,64 @@ impl Months {
         });
     }
 
-    /// The next poll: soon where something is under way, on the next day otherwise.
-    fn next_poll(&self, last: Option<&PlanReport>, end: Timestamp) -> Timestamp {
+    /// The next poll: soon where something is under way. The polls between, of which each finds what the one before
+    /// found, are passed over: the next one is where something has happened or something becomes due.
+    fn next_poll(&self, said: &Said, end: Timestamp) -> Timestamp {
         let now = self.net.now();
         let mut season = self.season();
-        let minutes = i64::try_from(season.chance.between(90, 480)).unwrap();
-        let soon = now + SignedDuration::from_mins(minutes);
-        let waiting =
-            last.into_iter().flat_map(|report| &report.services).filter_map(|service| {
-                match &service.status {
-                    Status::Waiting { until, .. } => Some(*until),
-                    _ => None,
-                }
-            });
-        let awaited = waiting.min();
-        let calm = last.is_some_and(|report| {
-            report.services.iter().all(|one| matches!(one.status, Status::Current | Status::Waiting { .. }))
-        });
-        // Nothing changes before the next thing happens.
+        let minutes = i64::try_from(season.chance.between(180, 1080)).unwrap();
+        let soon = SignedDuration::from_mins(minutes);
         let due = season.queue.first_key_value().map_or(end, |((at, _), _)| *at);
-        let next = if calm { due.max(soon) } else { soon };
-        let next = next.min(now + SignedDuration::from_hours(24));
-        next.min(awaited.unwrap_or(next)).max(now + SignedDuration::from_mins(2))
+        let next = if said.again { due.max(now) + soon } else { now + soon };
+        let next = next.min(now + SignedDuration::from_hours(48));
+        next.min(said.waits_until.unwrap_or(next)).max(now + SignedDuration::from_mins(2))
     }
 }
 
-async fn months(number: u64, aloud: bool) -> Report {
+/// What the polls say, as far as it decides when the next one is worth making.
+#[derive(Default)]
+struct Said {
+    last: String,
+    /// Whether the last poll said what the one before said.
+    again: bool,
+    waits_until: Option<Timestamp>,
+}
+
+impl Said {
+    /// Takes in what a poll said: nothing, where the process ended.
+    fn hear(&mut self, months: &Months, pass: Option<&Pass>) {
+        let Some(pass) = pass else {
+            *self = Self::default();
+            return;
+        };
+        let words: Vec<&str> = pass.report.services.iter().map(|one| word(&one.status)).collect();
+        let now = format!("{} {:?}", words.join(" "), months.season().endings_of(&pass.carried));
+        self.again = now == self.last;
+        self.last = now;
+        self.waits_until = pass
+            .report
+            .services
+            .iter()
+            .filter_map(|service| match &service.status {
+                Status::Waiting { until, .. } => Some(*until),
+                _ => None,
+            })
+            .min();
+    }
+}
+
+async fn months(number: u64, telling: Telling) -> Report {
     let mut chance = Chance::new(number);
     let (cloud, fleet, policy) = fleet::build(&mut chance);
     let days = chance.between(60, 120);
     let start = cloud.now();
-    let season = Arc::new(Mutex::new(Season::new(fleet, chance.apart(), aloud)));
+    let season = Arc::new(Mutex::new(Season::new(fleet, chance.apart(), telling)));
     let customs: Arc<Mutex<dyn Customs>> = Arc::<Mutex<Season>>::clone(&season);
     let net = Net::new(cloud, customs);
     let journal =
         Arc::new(Tap { net: Arc::clone(&net), season: Arc::clone(&season), kept: MemoryJournal::new() });
     let limits = Limits {
-        poll_interval: Duration::from_secs(60),
+        poll_interval: Duration::from_secs(120),
         settle: Duration::from_secs(45 * 60),
         probe: Duration::from_secs(10 * 60),
         ..Limits::default()
@@ -266,9 +295,9 @@ async fn months(number: u64, aloud: bool) -> Report {
 
     let end = start + SignedDuration::from_hours(24 * i64::try_from(days).unwrap());
     let mut process = Process::start(&months);
-    let mut last: Option<PlanReport> = None;
+    let mut said = Said::default();
     while months.net.now() < end {
-        months.pass_until(months.next_poll(last.as_ref(), end)).await;
+        months.pass_until(months.next_poll(&said, end)).await;
         months.net.with(|cloud| months.season().arm(cloud));
         if months.season().chance.percent(15) {
             let (calls, side) = months.a_crash(120);
@@ -278,7 +307,7 @@ async fn months(number: u64, aloud: bool) -> Report {
         (process, pass) = months.poll(process).await;
         months.net.with(|cloud| months.season().disarm(cloud));
         months.check();
-        last = pass.map(|pass| pass.report);
+        said.hear(&months, pass.as_ref());
     }
     quiet(&months, process).await;
     let journal = months.journal.kept.records();
@@ -305,23 +334,23 @@ async fn quiet(months: &Months, process: Process) {
     }
     // What still hangs is given up by Azure.
     months.pass_until(months.net.now() + SignedDuration::from_hours(10)).await;
-    let mut told = String::new();
-    let mut pass = None;
-    for _ in 0..QUIET_POLLS {
-        months.pass_until(months.next_poll(pass.as_ref().map(|pass: &Pass| &pass.report), now)).await;
+    let mut said = Said::default();
+    let mut pass: Option<Pass> = None;
+    let mut held_back = BTreeSet::new();
+    let quiet = months.net.now() + SignedDuration::from_hours(24 * QUIET_DAYS);
+    // What a pass has changed is looked at once more.
+    while months.net.now() < quiet || pass.as_ref().is_none_or(Pass::has_changed) {
+        let within = months.net.now() + SignedDuration::from_hours(48);
+        months.pass_until(months.next_poll(&said, within)).await;
         (process, pass) = months.poll(process).await;
         months.check();
-        let Some(pass) = &pass else { continue };
-        let tells = |report: &PlanReport| {
-            let words: Vec<&str> = report.services.iter().map(|one| word(&one.status)).collect();
-            words.join(" ")
-        };
-        let tells = format!("{} {:?}", tells(&pass.report), months.season().endings_of(&pass.carried));
-        let waits = pass.report.services.iter().any(|one| matches!(one.status, Status::Waiting { .. }));
-        if tells == told && !waits {
+        said.hear(months, pass.as_ref());
+        let carried = pass.iter().flat_map(|pass| &pass.carried);
+        let back = carried.filter(|(_, carried)| matches!(carried, Carried::HeldBack { .. }));
+        held_back.extend(back.map(|(service, _)| service.clone()));
+        if said.again && said.waits_until.is_none() {
             break;
         }
-        told = tells;
     }
     let Some(pass) = pass else { return };
     months.net.with(|cloud| {

@@ -15,6 +15,7 @@ use certroll_simulator::service::operation::End;
 use jiff::{SignedDuration, Timestamp};
 
 use super::fleet::{Fleet, Sickness};
+use super::known::Known;
 use super::tally::Tally;
 use super::truth;
 use super::weather::{Happening, Manner, Outage, Target};
@@ -23,6 +24,8 @@ use crate::support::wire::{Customs, Lost};
 
 /// Azure's own limit of an operation, as its header `x-ms-async-operation-timeout` names it.
 const GIVEN_UP: SignedDuration = SignedDuration::from_mins(8 * 60 + 20);
+/// A certificate that ends within this time overrides windows.
+pub(super) const URGENT: SignedDuration = SignedDuration::from_hours(3 * 24);
 /// Requests of one pass. A pass with a rollout of every service that all hang makes a tenth of this.
 const RUNAWAY: u64 = 200_000;
 /// The members of a PUT's `properties` that certroll may send.
@@ -58,6 +61,8 @@ pub(super) struct Course {
     pub(super) service: usize,
     pub(super) update: Box<certroll_core::plan::PlannedUpdate>,
     pub(super) troubles: BTreeSet<Trouble>,
+    /// Known defects that it may meet.
+    pub(super) known: BTreeSet<Known>,
     /// What is to be returned to, and the instances that were started.
     pub(super) captured: Option<(certroll_core::plan::ServiceState, Vec<String>)>,
     phase: Phase,
@@ -92,25 +97,36 @@ pub(super) struct Season {
     requests: u64,
 }
 
+/// Whether a seed tells what happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// It keeps silent.
+    Nothing,
+    /// It keeps its story.
+    Kept,
+    /// It prints its story while it happens.
+    Aloud,
+}
+
 /// What a seed tells, one line an event.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Story {
     pub(super) lines: Vec<String>,
-    pub(super) aloud: bool,
+    pub(super) telling: Telling,
 }
 
 impl Story {
     pub(super) fn tell(&mut self, at: Timestamp, what: impl fmt::Display) {
-        let line = format!("{at:.0}  {what}");
-        if self.aloud {
-            println!("{line}");
+        match self.telling {
+            Telling::Nothing => {}
+            Telling::Kept => self.lines.push(format!("{at:.0}  {what}")),
+            Telling::Aloud => println!("{at:.0}  {what}"),
         }
-        self.lines.push(line);
     }
 }
 
 impl Season {
-    pub(super) fn new(fleet: Fleet, chance: Chance, aloud: bool) -> Self {
+    pub(super) fn new(fleet: Fleet, chance: Chance, telling: Telling) -> Self {
         Self {
             fleet,
             chance,
@@ -121,7 +137,7 @@ impl Season {
             last: BTreeMap::new(),
             tally: Tally::default(),
             wrong: Vec::new(),
-            story: Story { lines: Vec::new(), aloud },
+            story: Story { lines: Vec::new(), telling },
             down: BTreeSet::new(),
             recent: BTreeSet::new(),
             ours: HashSet::new(),
@@ -293,6 +309,11 @@ impl Season {
             self.story.tell(now, format_args!("{name}: a rollout is opened"));
             let member = &self.fleet.services[service];
             let observed = member.observed;
+            let urgent = update.deployed_until.is_some_and(|until| now >= until - URGENT);
+            let closed = member.window.as_ref().is_some_and(|window| window.opens(now) != Some(now));
+            if closed && !urgent {
+                self.wrong(now, format_args!("{name}: a rollout begins while the window is closed"));
+            }
             if observed {
                 self.wrong(now, format_args!("{name}: a service that is only observed is rolled out"));
             }
@@ -302,6 +323,7 @@ impl Season {
                 service,
                 update: update.clone(),
                 troubles: recent.map(|(_, trouble)| *trouble).collect(),
+                known: BTreeSet::new(),
                 captured: None,
                 phase: Phase::Forward,
                 announced: false,
@@ -309,6 +331,13 @@ impl Season {
                 failed_back: 0,
                 ending: None,
             };
+            let mut course = course;
+            let found = cloud.service(&name).unwrap();
+            // Whoever started it: what runs now is not this rollout's.
+            if found.operation().is_some() {
+                course.troubles.insert(Trouble::Operation);
+            }
+            course.known = Known::at_the_start(&self.fleet, &course, found);
             if let Some(other) = self.open.insert(service, course) {
                 self.wrong(now, format_args!("{name}: {} begins while {} has no ending", id, other.id));
             }
@@ -372,7 +401,13 @@ impl Season {
         let Some(mut course) = self.open.remove(&service) else { return };
         let name = self.fleet.services[service].name.clone();
         self.tally.ended(ending);
+        let known = self.known(&course, ending);
+        if let Some(known) = known {
+            *self.tally.known.entry(known.name()).or_default() += 1;
+            self.story.tell(now, format_args!("{name}: a known defect: {}", known.name()));
+        }
         if let Some(cause) = ending.cause()
+            && known.is_none()
             && !explained(cause, &course.troubles)
         {
             let planted: Vec<Trouble> = course.troubles.iter().copied().collect();
@@ -393,6 +428,36 @@ impl Season {
             self.wrong(now, what);
         }
         self.last.insert(service, course);
+    }
+}
+
+impl Season {
+    /// The known defect that made a rollout end as it did.
+    fn known(&mut self, course: &Course, ending: &Ending) -> Option<Known> {
+        let Some(cause) = ending.cause() else {
+            let worse = Known::worse(&self.fleet, &course.update.expected, &course.update.wanted);
+            let refused: Vec<String> = worse.iter().map(|version| version.url.clone()).collect();
+            if refused.is_empty() {
+                return None;
+            }
+            if course.known.contains(&Known::NothingToCompare) {
+                return Some(Known::NothingToCompare);
+            }
+            let now = self.fleet.services[course.service].name.clone();
+            self.wrong.push(format!("{now} is verified with {refused:?}, worse than what it had"));
+            return None;
+        };
+        let mut troubles = course.troubles.clone();
+        if explained(cause, &troubles) {
+            return None;
+        }
+        if course.known.contains(&Known::NeverWalkedAgain) {
+            troubles.insert(Trouble::Operation);
+            return explained(cause, &troubles).then_some(Known::NeverWalkedAgain);
+        }
+        troubles.insert(Trouble::Disabled);
+        let met = course.known.contains(&Known::RememberedReference) && explained(cause, &troubles);
+        met.then_some(Known::RememberedReference)
     }
 }
 

@@ -16,6 +16,8 @@ pub(super) struct Tally {
     pub(super) endings: BTreeMap<&'static str, u64>,
     /// Services by how they stand at the end.
     pub(super) stands: BTreeMap<&'static str, u64>,
+    /// Known defects that rollouts met.
+    pub(super) known: BTreeMap<&'static str, u64>,
     pub(super) crashes: u64,
     pub(super) resumed: u64,
     pub(super) requests: u64,
@@ -48,6 +50,7 @@ impl Tally {
             (&mut self.endings, &other.endings),
             (&mut self.stands, &other.stands),
             (&mut self.happenings, &other.happenings),
+            (&mut self.known, &other.known),
         ] {
             for (word, count) in from {
                 *into.entry(word).or_default() += count;
@@ -78,6 +81,9 @@ impl fmt::Display for Tally {
             self.faults
         )?;
         writeln!(f, "at the end: {}", words(&self.stands))?;
+        if !self.known.is_empty() {
+            writeln!(f, "known defects met: {}", words(&self.known))?;
+        }
         write!(f, "by chance: {}", words(&self.happenings))
     }
 }

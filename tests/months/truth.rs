@@ -9,6 +9,7 @@ use certroll_simulator::service::Service;
 use certroll_simulator::service::instance::{Instance, InstanceState};
 
 use super::fleet::{Fleet, Member, Sickness, without_thumbprints};
+use super::known::Known;
 use super::papers::Flavour;
 use super::season::{Course, Trouble};
 
@@ -20,7 +21,7 @@ fn references(service: &Service) -> BTreeSet<String> {
     service.model.certificate_urls().map(str::to_ascii_lowercase).collect()
 }
 
-fn references_of(state: &ServiceState) -> BTreeSet<String> {
+pub(super) fn references_of(state: &ServiceState) -> BTreeSet<String> {
     state.os_profile.urls().map(|url| url.to_string().to_ascii_lowercase()).collect()
 }
 
@@ -60,7 +61,7 @@ pub(super) fn whole(fleet: &Fleet, member: &Member, service: &Service) -> Vec<St
 }
 
 /// Instances that do not hold what the model says.
-fn holds_other(service: &Service) -> Vec<String> {
+pub(super) fn holds_other(service: &Service) -> Vec<String> {
     let differs = |instance: &&Instance| {
         let wanted: BTreeMap<&str, &str> = service
             .cscfg
@@ -167,9 +168,10 @@ pub(super) fn stand(
             Ok("stuck with the newest certificates")
         }
         Status::Current if right && unseen => Ok("right, as far as anybody looked"),
-        Status::Planned { .. } if member.observed => Ok("observed"),
-        Status::Planned { .. } if held_back => Ok("held back by an earlier stage"),
-        Status::Planned { .. } => {
+        Status::Planned { .. } | Status::Waiting { .. } if member.observed => Ok("observed"),
+        Status::Planned { .. } | Status::Waiting { .. } if held_back => Ok("held back by an earlier stage"),
+        // A window has opened and closed again.
+        Status::Planned { .. } | Status::Waiting { .. } => {
             let sick = newest.iter().flatten().any(|version| version.sickness.is_some());
             match ending {
                 Some(Ending::Restored { .. }) if sick && sound => Ok("restored"),
@@ -177,7 +179,12 @@ pub(super) fn stand(
                     Err("restored, and its instances are not right".to_owned())
                 }
                 Some(Ending::Stuck { .. }) if sick => Ok("stuck"),
-                Some(Ending::Abandoned { .. }) if disabled(fleet, &have) => Ok("refused"),
+                Some(Ending::Stuck { .. } | Ending::Restored { .. })
+                    if last.is_some_and(|course| course.known.contains(&Known::NeverWalkedAgain)) =>
+                {
+                    Ok("never walked again")
+                }
+                Some(Ending::Abandoned { .. }) if unusable(fleet, &have) => Ok("refused"),
                 other => Err(format!("planned after {:?}", other.map(Ending::word))),
             }
         }
@@ -186,17 +193,26 @@ pub(super) fn stand(
             let bad = |flavours: &[Flavour]| {
                 newest.iter().flatten().any(|version| flavours.contains(&version.flavour))
             };
+            // A version that should not have been deployed: what follows is compared with it.
+            let worse = fleet
+                .objects
+                .iter()
+                .flat_map(|object| &object.versions)
+                .any(|version| version.flavour != Flavour::Good && have.contains(&version.url));
+            if worse && guards.iter().all(|guard| *guard == "names") {
+                return Ok("blocked, since it had nothing to compare with");
+            }
             let planted = guards.iter().all(|guard| match *guard {
                 "names" => bad(&[Flavour::OtherName]),
                 "server_auth" => bad(&[Flavour::ClientOnly]),
                 // A version that was disabled leaves an older one as the newest.
-                "age" => bad(&[Flavour::ShortLived]) || disabled(fleet, &have),
+                "age" => bad(&[Flavour::ShortLived]) || unusable(fleet, &have),
                 "validity" => {
                     let now = cloud.now();
                     let soon = now + jiff::SignedDuration::from_hours(24);
                     newest.iter().flatten().any(|version| version.made.not_after < soon)
                 }
-                "enabled" => disabled(fleet, &have) || newest.iter().any(Option::is_none),
+                "enabled" => unusable(fleet, &have) || newest.iter().any(Option::is_none),
                 _ => false,
             });
             if planted { Ok("blocked") } else { Err(format!("blocked by {guards:?}: {violations:?}")) }
@@ -206,7 +222,7 @@ pub(super) fn stand(
 }
 
 /// Whether a version that a service references cannot be used.
-fn disabled(fleet: &Fleet, references: &BTreeSet<String>) -> bool {
+pub(super) fn unusable(fleet: &Fleet, references: &BTreeSet<String>) -> bool {
     fleet
         .objects
         .iter()

@@ -161,7 +161,7 @@ impl Season {
     }
 
     fn foresee_leaf(&mut self, start: Timestamp, days: u64, object: usize) {
-        for _ in 0..=days / 60 {
+        for _ in 0..=days / 80 {
             let at = self.some_time(start, days);
             let (flavour, sickness) = match self.chance.below(100) {
                 0..80 => (Flavour::Good, None),
@@ -182,8 +182,10 @@ impl Season {
                 }
             };
             self.later(at, Happening::Upload { object, flavour, sickness });
-            // Somebody notices, as a rule.
-            if (flavour, sickness) != (Flavour::Good, None) && self.chance.percent(85) {
+            // Somebody notices. What comes near the end may stay as it is.
+            let late = at > start + SignedDuration::from_hours(24 * (i64::try_from(days).unwrap() - 15));
+            let stays = late && self.chance.percent(60);
+            if (flavour, sickness) != (Flavour::Good, None) && !stays {
                 let mended = self.soon(at, DAY);
                 let good = Happening::Upload { object, flavour: Flavour::Good, sickness: None };
                 self.later(mended, good);

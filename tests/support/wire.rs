@@ -112,11 +112,6 @@ impl Net {
         self.crash.lock().unwrap().at.take().is_some()
     }
 
-    /// Calls so far: requests and writes to the journal.
-    pub(crate) fn calls(&self) -> u64 {
-        self.crash.lock().unwrap().calls
-    }
-
     /// Returns when the process is to end.
     pub(crate) async fn crashed(&self) {
         self.crashed.notified().await;
