@@ -252,7 +252,7 @@ mod tests {
     #[test]
     fn only_the_latest_are_kept() {
         let mut ledger = Ledger::default();
-        let mut request = |path: &str, ledger: &mut Ledger| {
+        let request = |path: &str, ledger: &mut Ledger| {
             let request = Request {
                 method: "GET".to_owned(),
                 url: format!("https://management.chinacloudapi.cn{path}").parse().unwrap(),

@@ -438,7 +438,8 @@ fn probe(service: &str, server_name: &str) -> ProbedEndpoint {
 
 fn window(chance: &mut Chance) -> Window {
     let weekly = *chance.pick(&["Tue-Thu 22:00-06:00", "Sat,Sun 00:00-00:00", "Mon-Sun 01:00-05:00"]);
-    let zone: &str = *chance.pick(&["Asia/Shanghai", "UTC"][..]);
+    let zones = ["Asia/Shanghai", "UTC"];
+    let zone = *chance.pick(&zones);
     let time_zone = TimeZone::get(zone).unwrap();
     Window { weekly: vec![weekly.parse().unwrap()], time_zone }
 }

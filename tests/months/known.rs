@@ -26,6 +26,9 @@ pub(super) enum Known {
     /// A reference that stays and whose object was deleted passes the guard `enabled`, since what it holds is
     /// remembered: the service refuses the update, and the way back too.
     RememberedReference,
+    /// A window is asked for when a pass plans, not when a rollout begins: one that had to wait for others of the pass
+    /// begins after its window has closed, by minutes or by the hours that an operation may take.
+    WindowClosedMeanwhile,
 }
 
 impl Known {
@@ -35,6 +38,7 @@ impl Known {
             Self::NeverWalkedAgain => "never walked again",
             Self::NothingToCompare => "nothing to compare with",
             Self::RememberedReference => "a remembered reference",
+            Self::WindowClosedMeanwhile => "a window closed meanwhile",
         }
     }
 

@@ -1,6 +1,6 @@
 //! One seed from its first day to its last.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -156,7 +156,7 @@ impl Months {
     /// A pass, and the ends of the process on the way: each time another process goes on with what was left.
     async fn poll(&self, process: Process) -> (Process, Option<Pass>) {
         let mut process = process;
-        self.season().pass_begins();
+        self.season().pass_begins(self.net.now());
         self.season().tally.polls += 1;
         let pass = tokio::select! {
             biased;
@@ -168,16 +168,8 @@ impl Months {
             return (process, pass);
         }
         for again in 1..=CRASHES_IN_A_ROW {
-            let now = self.net.now();
-            {
-                let mut season = self.season();
-                season.tally.crashes += 1;
-                season.story.tell(now, "certroll ends, and is started again");
-                season.trouble(None, Trouble::Crash);
-                let later = season.chance.between(1, 600);
-                drop(season);
-                self.pass_until(now + SignedDuration::from_secs(2 * i64::try_from(later).unwrap())).await;
-            }
+            let started_again = self.end_of_the_process();
+            self.pass_until(started_again).await;
             process = Process::start(self);
             if again < CRASHES_IN_A_ROW && self.season().chance.percent(25) {
                 let (calls, side) = self.a_crash(40);
@@ -195,6 +187,16 @@ impl Months {
         }
         self.net.no_crash();
         (process, None)
+    }
+
+    /// The process has ended; when another one is started.
+    fn end_of_the_process(&self) -> Timestamp {
+        let now = self.net.now();
+        let mut season = self.season();
+        season.tally.crashes += 1;
+        season.story.tell(now, "certroll ends, and is started again");
+        season.trouble(None, Trouble::Crash);
+        now + SignedDuration::from_secs(2 * i64::try_from(season.chance.between(1, 600)).unwrap())
     }
 
     fn a_crash(&self, within: u64) -> (u64, Side) {
@@ -239,7 +241,8 @@ impl Months {
 /// What the polls say, as far as it decides when the next one is worth making.
 #[derive(Default)]
 struct Said {
-    last: String,
+    /// By service.
+    last: BTreeMap<String, String>,
     /// Whether the last poll said what the one before said.
     again: bool,
     waits_until: Option<Timestamp>,
@@ -252,10 +255,21 @@ impl Said {
             *self = Self::default();
             return;
         };
-        let words: Vec<&str> = pass.report.services.iter().map(|one| word(&one.status)).collect();
-        let now = format!("{} {:?}", words.join(" "), months.season().endings_of(&pass.carried));
-        self.again = now == self.last;
-        self.last = now;
+        let mut says: BTreeMap<String, String> = pass
+            .report
+            .services
+            .iter()
+            .map(|one| (one.service.name().to_owned(), word(&one.status).to_owned()))
+            .collect();
+        let mut season = months.season();
+        for (service, end) in season.endings_of(&pass.carried) {
+            says.entry(service).and_modify(|word| *word = format!("{word}, then {end}"));
+        }
+        for (service, word) in says.iter().filter(|(service, word)| self.last.get(*service) != Some(*word)) {
+            season.story.tell(months.net.now(), format_args!("{service}: {word}"));
+        }
+        self.again = says == self.last;
+        self.last = says;
         self.waits_until = pass
             .report
             .services
@@ -359,10 +373,7 @@ async fn quiet(months: &Months, process: Process) {
         for service in &pass.report.services {
             let name = service.service.name().to_owned();
             let Some(number) = season.fleet.member(&name) else { continue };
-            let held_back = pass
-                .carried
-                .iter()
-                .any(|(of, carried)| of == &service.service && matches!(carried, Carried::HeldBack { .. }));
+            let held_back = held_back.contains(&service.service);
             let last = season.last.get(&number);
             match truth::stand(cloud, &season.fleet, number, &service.status, last, held_back) {
                 Ok(stand) => {

@@ -95,6 +95,8 @@ pub(super) struct Season {
     struck: u32,
     armed: bool,
     requests: u64,
+    /// When the pass began.
+    began: Timestamp,
 }
 
 /// Whether a seed tells what happens.
@@ -145,6 +147,7 @@ impl Season {
             struck: 0,
             armed: false,
             requests: 0,
+            began: Timestamp::MIN,
         }
     }
 
@@ -164,8 +167,8 @@ impl Season {
     }
 
     /// A pass begins: what it finds is what it plans from.
-    pub(super) fn pass_begins(&mut self) {
-        self.requests = 0;
+    pub(super) fn pass_begins(&mut self, at: Timestamp) {
+        (self.began, self.requests) = (at, 0);
         self.recent.clear();
     }
 
@@ -310,9 +313,14 @@ impl Season {
             let member = &self.fleet.services[service];
             let observed = member.observed;
             let urgent = update.deployed_until.is_some_and(|until| now >= until - URGENT);
-            let closed = member.window.as_ref().is_some_and(|window| window.opens(now) != Some(now));
-            if closed && !urgent {
-                self.wrong(now, format_args!("{name}: a rollout begins while the window is closed"));
+            let open =
+                |at: Timestamp| member.window.as_ref().is_none_or(|window| window.opens(at) == Some(at));
+            match (open(now) || urgent, open(self.began)) {
+                (true, _) => {}
+                (false, true) => self.met(now, &name, Known::WindowClosedMeanwhile),
+                (false, false) => {
+                    self.wrong(now, format_args!("{name}: a rollout begins while the window is closed"));
+                }
             }
             if observed {
                 self.wrong(now, format_args!("{name}: a service that is only observed is rolled out"));
@@ -401,10 +409,9 @@ impl Season {
         let Some(mut course) = self.open.remove(&service) else { return };
         let name = self.fleet.services[service].name.clone();
         self.tally.ended(ending);
-        let known = self.known(&course, ending);
+        let known = self.known(now, &course, ending);
         if let Some(known) = known {
-            *self.tally.known.entry(known.name()).or_default() += 1;
-            self.story.tell(now, format_args!("{name}: a known defect: {}", known.name()));
+            self.met(now, &name, known);
         }
         if let Some(cause) = ending.cause()
             && known.is_none()
@@ -432,8 +439,14 @@ impl Season {
 }
 
 impl Season {
+    /// A known defect shows.
+    fn met(&mut self, now: Timestamp, name: &str, known: Known) {
+        *self.tally.known.entry(known.name()).or_default() += 1;
+        self.story.tell(now, format_args!("{name}: a known defect: {}", known.name()));
+    }
+
     /// The known defect that made a rollout end as it did.
-    fn known(&mut self, course: &Course, ending: &Ending) -> Option<Known> {
+    fn known(&mut self, now: Timestamp, course: &Course, ending: &Ending) -> Option<Known> {
         let Some(cause) = ending.cause() else {
             let worse = Known::worse(&self.fleet, &course.update.expected, &course.update.wanted);
             let refused: Vec<String> = worse.iter().map(|version| version.url.clone()).collect();
@@ -443,8 +456,8 @@ impl Season {
             if course.known.contains(&Known::NothingToCompare) {
                 return Some(Known::NothingToCompare);
             }
-            let now = self.fleet.services[course.service].name.clone();
-            self.wrong.push(format!("{now} is verified with {refused:?}, worse than what it had"));
+            let name = self.fleet.services[course.service].name.clone();
+            self.wrong(now, format_args!("{name} is verified with {refused:?}, worse than what it had"));
             return None;
         };
         let mut troubles = course.troubles.clone();
