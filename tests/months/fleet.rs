@@ -235,7 +235,7 @@ pub(super) fn build(chance: &mut Chance) -> (Cloud, Fleet, Policy) {
     };
     // An hour is what an application's token lives. Signing one takes as long as ten requests, so that most seeds have
     // tokens that live longer.
-    cloud.entra.token_lifetime = if chance.percent(20) { 3_600 } else { 5 * 86_400 };
+    cloud.entra.token_lifetime = if chance.percent(8) { 3_600 } else { 20 * 86_400 };
     if chance.percent(50) {
         let turned = Switches::each_turned();
         cloud.switches = chance.pick(&turned).1;

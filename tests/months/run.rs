@@ -229,7 +229,7 @@ impl Months {
     fn next_poll(&self, said: &Said, end: Timestamp) -> Timestamp {
         let now = self.net.now();
         let mut season = self.season();
-        let minutes = i64::try_from(season.chance.between(180, 1080)).unwrap();
+        let minutes = i64::try_from(season.chance.between(180, 1440)).unwrap();
         let soon = SignedDuration::from_mins(minutes);
         let due = season.queue.first_key_value().map_or(end, |((at, _), _)| *at);
         let next = if said.again { due.max(now) + soon } else { now + soon };

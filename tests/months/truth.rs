@@ -213,6 +213,8 @@ pub(super) fn stand(
                     newest.iter().flatten().any(|version| version.made.not_after < soon)
                 }
                 "enabled" => unusable(fleet, &have) || newest.iter().any(Option::is_none),
+                // The older one may have been issued by authorities that are gone.
+                "chain" => unusable(fleet, &have),
                 _ => false,
             });
             if planted { Ok("blocked") } else { Err(format!("blocked by {guards:?}: {violations:?}")) }
