@@ -8,8 +8,8 @@ use certroll_simulator::service::Service;
 use certroll_simulator::service::model::UpgradeMode;
 
 use super::fleet::{Fleet, Version};
+use super::journal::Course;
 use super::papers::Flavour;
-use super::season::Course;
 use super::truth;
 
 /// A defect.

@@ -7,13 +7,16 @@
 //! - `CERTROLL_SEED=123 cargo test --test all months -- --nocapture` runs one, and tells its story.
 
 mod fleet;
+mod journal;
 mod known;
 mod papers;
 mod run;
 mod season;
 mod tally;
+mod trouble;
 mod truth;
 mod weather;
+mod wire;
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};

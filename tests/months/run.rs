@@ -21,8 +21,9 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 
 use super::fleet::{self, Fleet};
-use super::season::{Season, Telling, Trouble};
+use super::season::{Season, Telling};
 use super::tally::Tally;
+use super::trouble::Trouble;
 use super::truth;
 use crate::support::chance::Chance;
 use crate::support::wire::{Customs, HeldProbe, Net, NetClock, Side};

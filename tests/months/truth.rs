@@ -9,9 +9,10 @@ use certroll_simulator::service::Service;
 use certroll_simulator::service::instance::{Instance, InstanceState};
 
 use super::fleet::{Fleet, Member, Sickness, without_thumbprints};
+use super::journal::Course;
 use super::known::Known;
 use super::papers::Flavour;
-use super::season::{Course, Trouble};
+use super::trouble::Trouble;
 
 /// How a service stands when a seed is over.
 pub(super) type Stand = Result<&'static str, String>;

@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::fleet::{Part, Sickness, without_thumbprints};
 use super::papers::Flavour;
-use super::season::{Season, Trouble, is_down};
+use super::season::{Season, is_down};
+use super::trouble::Trouble;
 
 /// Minutes of a day.
 const DAY: u64 = 24 * 60;
