@@ -7,5 +7,6 @@ mod commands;
 mod crashes;
 mod faults;
 mod formats;
+mod months;
 mod scenarios;
 mod support;

@@ -239,7 +239,9 @@ fn ending_of(carried: &Carried) -> (String, String) {
         }
         Carried::Begun(Outcome::Interrupted { .. }) => ("interrupted".to_owned(), String::new()),
         Carried::NotBegun(error) => ("not begun".to_owned(), error.to_string()),
-        Carried::Locked | Carried::HeldBack { .. } => ("not begun".to_owned(), String::new()),
+        Carried::Locked | Carried::WindowClosed | Carried::HeldBack { .. } => {
+            ("not begun".to_owned(), String::new())
+        }
     }
 }
 

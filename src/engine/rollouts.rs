@@ -37,6 +37,8 @@ pub enum Carried {
     NotBegun(RolloutError),
     /// Another rollout of the service is under way in this process.
     Locked,
+    /// Its window closed before its turn came.
+    WindowClosed,
     /// An earlier stage did not end well.
     HeldBack {
         /// The stage that did not.
@@ -87,8 +89,10 @@ impl Rollouts {
             let carried: Vec<(CloudServiceId, Carried)> = futures::stream::iter(updates)
                 .map(|update| async move {
                     let service = update.update().service.clone();
+                    let now = self.outside.clock.now();
                     let carried = match self.locks.acquire(&service) {
                         None => Carried::Locked,
+                        Some(_) if update.until().is_some_and(|until| until <= now) => Carried::WindowClosed,
                         Some(permit) => {
                             start(&permit, update, &self.limits, &self.outside, stop.clone()).await.into()
                         }

@@ -52,9 +52,16 @@ pub struct Exchange {
 }
 
 /// The exchanges, oldest first.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Ledger {
     exchanges: VecDeque<Exchange>,
+    most: usize,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self { exchanges: VecDeque::new(), most: MAX_EXCHANGES }
+    }
 }
 
 impl Ledger {
@@ -76,6 +83,14 @@ impl Ledger {
     /// Forgets everything, for a test that counts from here.
     pub fn clear(&mut self) {
         self.exchanges.clear();
+    }
+
+    /// Keeps at most so many exchanges from now on. With none, bodies are not even copied: for a test that runs through
+    /// months and counts by itself.
+    pub fn keep(&mut self, most: usize) {
+        self.most = most;
+        let surplus = self.exchanges.len().saturating_sub(most);
+        self.exchanges.drain(..surplus);
     }
 
     /// How many exchanges had this method and a path that `matches`.
@@ -114,7 +129,10 @@ impl Ledger {
         body: Option<&Value>,
         fault: Option<String>,
     ) {
-        if self.exchanges.len() == MAX_EXCHANGES {
+        if self.most == 0 {
+            return;
+        }
+        if self.exchanges.len() == self.most {
             self.exchanges.pop_front();
         }
         self.exchanges.push_back(Exchange {
@@ -229,5 +247,30 @@ mod tests {
         assert_eq!(text.lines().count(), 2);
         assert_eq!(ledger.count("POST", |path| path == "/t/oauth2/v2.0/token"), 2);
         assert_eq!(ledger.exchanges().next().unwrap().host(), "login.chinacloudapi.cn");
+    }
+
+    #[test]
+    fn only_the_latest_are_kept() {
+        let mut ledger = Ledger::default();
+        let request = |path: &str, ledger: &mut Ledger| {
+            let request = Request {
+                method: "GET".to_owned(),
+                url: format!("https://management.chinacloudapi.cn{path}").parse().unwrap(),
+                headers: Vec::new(),
+                body: Vec::new(),
+            };
+            ledger.record(&request, 200, &[], None, None);
+        };
+        let paths = |ledger: &Ledger| ledger.exchanges().map(|one| one.path().to_owned()).collect::<Vec<_>>();
+        for path in ["/a", "/b", "/c"] {
+            request(path, &mut ledger);
+        }
+        ledger.keep(2);
+        assert_eq!(paths(&ledger), ["/b", "/c"]);
+        request("/d", &mut ledger);
+        assert_eq!(paths(&ledger), ["/c", "/d"]);
+        ledger.keep(0);
+        request("/e", &mut ledger);
+        assert!(ledger.is_empty());
     }
 }

@@ -159,7 +159,7 @@ pub fn certificate_of(
     let now = cloud.now();
     let vault = cloud.vault_mut(vault).expect("the vault exists");
     let version = vault.create_certificate_version(name, material, now);
-    stored(vault, Kind::Certificate, name, version, issued, Some(issued.key_pkcs8.clone()))
+    Stored::of(vault, Kind::Certificate, name, &version, issued, Data::Key)
 }
 
 /// A new version of a JSON secret, encoded as the command line tool does: base64 with a line break every 76 columns.
@@ -186,27 +186,24 @@ pub fn json_secret(cloud: &mut Cloud, vault: &str, name: &str, issued: &Issued, 
     let vault = cloud.vault_mut(vault).expect("the vault exists");
     let version = vault.set_secret(name, &value, None, now);
     vault.set_tag(Kind::Secret, name, &version, ("file-encoding", "base64"), now);
-    let key = (data == Data::Key).then(|| issued.key_pkcs8.clone());
-    stored(vault, Kind::Secret, name, version, issued, key)
+    Stored::of(vault, Kind::Secret, name, &version, issued, data)
 }
 
-fn stored(
-    vault: &Vault,
-    kind: Kind,
-    name: &str,
-    version: String,
-    issued: &Issued,
-    key_pkcs8: Option<Vec<u8>>,
-) -> Stored {
-    let thumbprint = issued.thumbprint();
-    let delivered = Delivered { thumbprint: thumbprint.clone(), der: issued.der.clone(), key_pkcs8 };
-    Stored {
-        vault: vault.name.clone(),
-        kind,
-        name: name.to_owned(),
-        url: vault.secret_url(name, &version),
-        version,
-        thumbprint,
-        delivered: Arc::new(delivered),
+impl Stored {
+    /// A version that was put into a vault by other means, with what it holds: for worlds that choose the ids of their
+    /// versions, so that a run can be repeated.
+    pub fn of(vault: &Vault, kind: Kind, name: &str, version: &str, issued: &Issued, data: Data) -> Self {
+        let thumbprint = issued.thumbprint();
+        let key_pkcs8 = (data == Data::Key).then(|| issued.key_pkcs8.clone());
+        let delivered = Delivered { thumbprint: thumbprint.clone(), der: issued.der.clone(), key_pkcs8 };
+        Self {
+            vault: vault.name.clone(),
+            kind,
+            name: name.to_owned(),
+            version: version.to_owned(),
+            url: vault.secret_url(name, version),
+            thumbprint,
+            delivered: Arc::new(delivered),
+        }
     }
 }

@@ -21,7 +21,7 @@ fn endings(pass: &Pass) -> Vec<(&str, &str)> {
     let word = |carried: &Carried| match carried {
         Carried::Begun(Outcome::Ended { ending, .. }) => ending.word(),
         Carried::Begun(Outcome::Interrupted { .. }) => "interrupted",
-        Carried::NotBegun(_) | Carried::Locked => "not begun",
+        Carried::NotBegun(_) | Carried::Locked | Carried::WindowClosed => "not begun",
         Carried::HeldBack { .. } => "held back",
     };
     pass.carried.iter().map(|(service, carried)| (service.name(), word(carried))).collect()

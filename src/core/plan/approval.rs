@@ -1,5 +1,6 @@
 //! Who said that a change may be made: the one place that turns a plan into something that the engine carries out.
 
+use jiff::Timestamp;
 use thiserror::Error;
 
 use super::report::{ServiceReport, Status};
@@ -15,6 +16,7 @@ pub struct ApprovedUpdate {
     update: Box<PlannedUpdate>,
     by: Initiator,
     undoes: Option<RolloutId>,
+    until: Option<Timestamp>,
 }
 
 /// Why an update is not carried out.
@@ -38,7 +40,9 @@ impl ApprovedUpdate {
         let Status::Planned { update } = &report.status else { return None };
         Some(match report.mode {
             Mode::Observe => Err(NotApproved::Observed),
-            Mode::Auto | Mode::Approve => Ok(Self { update: update.clone(), by, undoes: None }),
+            Mode::Auto | Mode::Approve => {
+                Ok(Self { update: update.clone(), by, undoes: None, until: report.closes })
+            }
         })
     }
 
@@ -53,7 +57,7 @@ impl ApprovedUpdate {
         }
         match standings.held(&update, |_| None) {
             Some(held) => Err(NotApproved::Held(held)),
-            None => Ok(Self { update: Box::new(update), by: Initiator::Person, undoes: None }),
+            None => Ok(Self { update: Box::new(update), by: Initiator::Person, undoes: None, until: None }),
         }
     }
 
@@ -72,7 +76,12 @@ impl ApprovedUpdate {
         }
         match standings.unfinished(&update.service) {
             Some(held) => Err(NotApproved::Held(held)),
-            None => Ok(Self { update: Box::new(update), by: Initiator::Person, undoes: Some(rollout) }),
+            None => Ok(Self {
+                update: Box::new(update),
+                by: Initiator::Person,
+                undoes: Some(rollout),
+                until: None,
+            }),
         }
     }
 
@@ -89,6 +98,11 @@ impl ApprovedUpdate {
     /// The rollout that it puts back.
     pub fn undoes(&self) -> Option<&RolloutId> {
         self.undoes.as_ref()
+    }
+
+    /// The last moment at which it may begin: its window closes then.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
     }
 
     /// Its parts, for the rollout that is opened.

@@ -47,6 +47,9 @@ pub struct ServiceReport {
     pub status: Status,
     /// What else a person should know.
     pub notes: Vec<String>,
+    /// When a planned change may no longer begin without a person: its window closes then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub closes: Option<Timestamp>,
 }
 
 /// The five answers.

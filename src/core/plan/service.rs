@@ -71,12 +71,22 @@ pub(super) fn plan_service(
             service.service.name()
         ));
     }
+    // Others of the same pass may take hours before its turn comes.
+    let closes = match (&status, occasion, &service.window) {
+        (Status::Planned { update }, Occasion::Unattended, Some(window))
+            if urgent(policy, update, now).is_none() =>
+        {
+            window.closes(now)
+        }
+        _ => None,
+    };
     ServiceReport {
         service: service.service.clone(),
         mode: service.mode,
         stage: service.stage,
         status,
         notes,
+        closes,
     }
 }
 

@@ -19,17 +19,25 @@ pub(super) fn hold_back(services: &mut [ServiceReport], policy: &Policy, now: Ti
             continue;
         }
         let held = trouble.clone().filter(|(stage, ..)| *stage < report.stage);
-        if let (Some((stage, service, because)), Status::Planned { update }) = (held, &mut report.status) {
-            match urgent(policy, update, now).filter(|_| because == StageTrouble::Waiting) {
-                None => {
-                    let reason = Wait::Stage { stage, service, because };
-                    let update = update.clone();
-                    report.status = Status::Waiting { until: None, reason, update };
+        match (held, &mut report.status) {
+            (Some((stage, service, because)), Status::Planned { update }) => {
+                match urgent(policy, update, now).filter(|_| because == StageTrouble::Waiting) {
+                    None => {
+                        let reason = Wait::Stage { stage, service, because };
+                        let update = update.clone();
+                        report.status = Status::Waiting { until: None, reason, update };
+                    }
+                    Some(ends) => update.warnings.push(format!(
+                        "a deployed certificate ends at {ends}: the change does not wait for stage {stage}"
+                    )),
                 }
-                Some(ends) => update.warnings.push(format!(
-                    "a deployed certificate ends at {ends}: the change does not wait for stage {stage}"
-                )),
             }
+            // Nobody should wait for a window in which nothing will be done.
+            (
+                Some((stage, service, because @ StageTrouble::Failed)),
+                Status::Waiting { until, reason: reason @ (Wait::Settling | Wait::Window), .. },
+            ) => (*until, *reason) = (None, Wait::Stage { stage, service, because }),
+            _ => {}
         }
         if trouble.is_none() {
             trouble = of(report).map(|because| (report.stage, report.service.clone(), because));

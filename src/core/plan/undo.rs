@@ -59,7 +59,7 @@ pub fn undo(
         },
     };
     let service = policy.service.clone();
-    ServiceReport { service, mode: policy.mode, stage: policy.stage, status, notes }
+    ServiceReport { service, mode: policy.mode, stage: policy.stage, status, notes, closes: None }
 }
 
 /// The service as it is, and as it would be.

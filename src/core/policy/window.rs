@@ -90,10 +90,20 @@ impl Window {
     ///
     /// Daylight saving: a start that the clock leaps over begins at the leap; an hour that comes twice counts twice.
     pub fn opens(&self, now: Timestamp) -> Option<Timestamp> {
+        self.around(now).into_iter().map(|(from, _)| from.max(now)).min()
+    }
+
+    /// When the window that is open at `now` closes: the last of several that overlap. `None` where none is open.
+    pub fn closes(&self, now: Timestamp) -> Option<Timestamp> {
+        self.around(now).into_iter().filter(|(from, _)| *from <= now).map(|(_, until)| until).max()
+    }
+
+    /// Beginnings and ends that are not over at `now`, from yesterday's, which may reach into today, to those of the same
+    /// day of next week.
+    fn around(&self, now: Timestamp) -> Vec<(Timestamp, Timestamp)> {
         let today = self.time_zone.to_datetime(now).date();
-        let mut best: Option<Timestamp> = None;
+        let mut all = Vec::new();
         for weekly in &self.weekly {
-            // From yesterday, whose window may reach into today, to the same day of next week.
             for ahead in -1..=8_i64 {
                 let Ok(date) = today.checked_add(Span::new().days(ahead)) else { continue };
                 if !weekly.days.contains(&date.weekday()) {
@@ -113,15 +123,10 @@ impl Window {
                         .ok()?;
                     Some((from.timestamp(), until.timestamp()))
                 });
-                let Some((from, until)) = bounds else { continue };
-                if until <= now {
-                    continue;
-                }
-                let start = from.max(now);
-                best = Some(best.map_or(start, |known| known.min(start)));
+                all.extend(bounds.filter(|(_, until)| *until > now));
             }
         }
-        best
+        all
     }
 }
 
@@ -147,6 +152,17 @@ mod tests {
         assert_eq!(opens(&shanghai, "2026-11-23T19:30:00Z"), "2026-11-23T19:30:00Z");
         assert_eq!(opens(&shanghai, "2026-11-23T20:00:00Z"), "2026-11-24T18:00:00Z");
         assert_eq!(opens(&shanghai, "2026-11-26T00:00:00Z"), "2026-11-30T18:00:00Z");
+    }
+
+    #[test]
+    fn an_open_window_tells_when_it_closes() {
+        let closes =
+            |window: &Window, now: &str| window.closes(now.parse().unwrap()).map(|at| at.to_string());
+        let shanghai = window("Asia/Shanghai", &["Tue-Thu 02:00-04:00", "Tue 03:00-05:00"]);
+        assert_eq!(closes(&shanghai, "2026-11-23T18:00:00Z").unwrap(), "2026-11-23T20:00:00Z");
+        assert_eq!(closes(&shanghai, "2026-11-23T19:30:00Z").unwrap(), "2026-11-23T21:00:00Z");
+        assert_eq!(closes(&shanghai, "2026-11-23T21:00:00Z"), None);
+        assert_eq!(closes(&shanghai, "2026-11-23T17:59:59Z"), None);
     }
 
     #[test]

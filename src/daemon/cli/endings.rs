@@ -30,7 +30,7 @@ impl From<(CloudServiceId, Carried)> for Row {
             Carried::Begun(Outcome::Ended { rollout, .. } | Outcome::Interrupted { rollout }) => {
                 Some(rollout.id().to_string())
             }
-            Carried::NotBegun(_) | Carried::Locked | Carried::HeldBack { .. } => None,
+            Carried::NotBegun(_) | Carried::Locked | Carried::WindowClosed | Carried::HeldBack { .. } => None,
         };
         Self { name: service.name().to_owned(), service: Some(service), rollout, continued: false, carried }
     }
@@ -102,6 +102,7 @@ fn ending(carried: &Carried) -> (&'static str, String) {
         Carried::Begun(Outcome::Interrupted { rollout }) => ("interrupted", left(rollout)),
         Carried::NotBegun(error) => ("not begun", error.to_string()),
         Carried::Locked => ("not begun", "another rollout of it is under way".to_owned()),
+        Carried::WindowClosed => ("not begun", "its window closed before its turn came".to_owned()),
         Carried::HeldBack { stage } => ("held back", format!("stage {stage} did not end well")),
     }
 }
@@ -129,9 +130,10 @@ fn exit(carried: &Carried) -> Exit {
             Ending::Stuck { .. } => Exit::Software,
             Ending::Abandoned { .. } => Exit::TempFail,
         },
-        Carried::Begun(Outcome::Interrupted { .. }) | Carried::Locked | Carried::HeldBack { .. } => {
-            Exit::TempFail
-        }
+        Carried::Begun(Outcome::Interrupted { .. })
+        | Carried::Locked
+        | Carried::WindowClosed
+        | Carried::HeldBack { .. } => Exit::TempFail,
         // A record that is damaged has become a stuck rollout.
         Carried::NotBegun(RolloutError::Record(_)) => Exit::Software,
         Carried::NotBegun(_) => Exit::IoErr,

@@ -336,11 +336,16 @@ const CANARY: &[(&str, u32)] = &[("canary", 0), ("beside", 0), ("later", 1), ("l
 
 #[test]
 fn a_canary_whose_change_did_not_work_holds_back_the_later_stages_for_good() {
-    let (policy, mut observation) = fleet(CANARY, |_, _| {});
+    let (mut policy, mut observation) = fleet(CANARY, |_, _| {});
     let report = plan(&policy, &observation, now(), Occasion::Unattended);
     assert_eq!(report.planned().count(), 4);
     let canary = report.planned().find(|update| update.service.name() == "canary").unwrap().clone();
     record(&mut observation.standings, &canary, Some(restored()), 0);
+    // Nor does one of them seem to wait for its window.
+    policy.services[3].window = Some(crate::policy::Window {
+        weekly: vec!["Fri 02:00-04:00".parse().unwrap()],
+        time_zone: jiff::tz::TimeZone::UTC,
+    });
     let mut urgent = now();
     for _ in 0..2 {
         let report: PlanReport = plan(&policy, &observation, urgent, Occasion::Unattended);
