@@ -153,7 +153,7 @@ fn summary(service: &ServiceReport, now: Timestamp) -> String {
             guards.sort_unstable();
             guards.dedup();
             match guards.as_slice() {
-                ["quarantine"] => "this set of versions did not work and is in quarantine".to_owned(),
+                ["quarantine"] => "this set of versions is in quarantine".to_owned(),
                 ["stuck"] => "its last rollout is stuck: a person is needed".to_owned(),
                 ["journal"] => "the journal cannot be read".to_owned(),
                 ["plan"] => "the change cannot be made out".to_owned(),

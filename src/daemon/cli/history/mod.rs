@@ -211,7 +211,8 @@ fn whole_text(whole: &Verified) -> String {
     } else {
         format!("; {dropped} old ones were dropped as they should")
     };
-    format!("the journal is whole: {entries} entries of {rollouts} rollouts{from_to}{old}\n")
+    let of = if *rollouts == 1 { "1 rollout".to_owned() } else { format!("{rollouts} rollouts") };
+    format!("the journal is whole: {entries} entries of {of}{from_to}{old}\n")
 }
 
 fn name(rollout: &[Recorded]) -> String {
