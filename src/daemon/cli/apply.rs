@@ -1,23 +1,20 @@
 //! `certroll apply`: make the changes, once.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use certroll_core::plan::SavedPlan;
 use certroll_core::policy::Mode;
 use clap::Args;
 
 use super::confirm::confirm;
-use super::endings::{Row, ended, worst};
+use super::endings::worst;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::interrupts::Interrupts;
+use super::leading::{Chosen, Leading};
 use super::select::select;
 use super::terminal::printable;
-use super::watch::Watch;
 use super::{Context, output, plan, report};
 use crate::config::Settings;
-use crate::records::Records;
 use crate::work::{ApprovedUpdate, Initiator, Status, Work};
 
 /// Largest plan that is read: hundreds of services with a cscfg of 50 kB twice.
@@ -61,51 +58,32 @@ pub struct ApplyArguments {
 pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
-    let live = context.stderr.width().is_some() && !context.json;
-    let watch = Watch::new(context.stderr, live, Box::new(output::write_message));
-    let records = Records::write(&settings.journal, "certroll apply").await?;
-    let work =
-        Work::new(&settings, records, Arc::new(watch)).map_err(|error| Failure::new(Exit::Config, error))?;
-
-    let interrupts = Interrupts::start();
-    interrupts.leading(true);
-    let mut rows: Vec<Row> = work.recover(interrupts.stop()).await?.into_iter().map(Row::from).collect();
-    if interrupts.is_asked() {
-        return ended(&rows, Exit::Ok, context);
-    }
-    interrupts.leading(false);
-    let chosen = match choose(arguments, &settings, &work, context).await {
-        Ok(chosen) => chosen,
-        // What was led on is told whatever comes after it.
-        Err(failure) => return told(&rows, failure, context),
+    let leading = Leading::begin(&settings, "certroll apply", context).await?;
+    let chosen = if leading.is_asked_to_end() {
+        Ok(Chosen::default())
+    } else {
+        confirmed(arguments, &settings, &leading.work, context).await
     };
-    if chosen.updates.is_empty() {
-        if !context.json {
-            output::write_message("nothing to apply\n");
+    leading.end(chosen, context).await
+}
+
+/// What is to be applied, once somebody has said yes to it.
+async fn confirmed(
+    arguments: &ApplyArguments,
+    settings: &Settings,
+    work: &Work,
+    context: &Context,
+) -> Result<Chosen, Failure> {
+    let chosen = choose(arguments, settings, work, context).await?;
+    match chosen.updates.len() {
+        0 if context.json => {}
+        0 => output::write_message("nothing to apply\n"),
+        1 => confirm(arguments.yes, "Apply this change?", "applied", context)?,
+        count => {
+            confirm(arguments.yes, &format!("Apply these changes of {count} services?"), "applied", context)?;
         }
-        return ended(&rows, chosen.exit, context);
     }
-    if let Err(failure) = ask(arguments, chosen.updates.len(), context) {
-        return told(&rows, failure, context);
-    }
-    interrupts.leading(true);
-    rows.extend(work.carry_out(chosen.updates, interrupts.stop()).await.into_iter().map(Row::from));
-    ended(&rows, chosen.exit, context)
-}
-
-/// Prints the endings of what was led on, then fails for another reason.
-fn told(rows: &[Row], failure: Failure, context: &Context) -> Result<Exit, Failure> {
-    if !rows.is_empty() {
-        ended(rows, Exit::Ok, context)?;
-    }
-    Err(failure)
-}
-
-/// What is to be applied.
-struct Chosen {
-    updates: Vec<ApprovedUpdate>,
-    /// What the rest of the plan means for a script: services that are blocked or could not be read.
-    exit: Exit,
+    Ok(chosen)
 }
 
 /// A saved plan if a file of that name is there, else a new plan.
@@ -141,7 +119,7 @@ async fn choose(
         Status::Blocked { .. } => Exit::DataErr,
         Status::Current | Status::Planned { .. } | Status::Waiting { .. } => Exit::Ok,
     });
-    Ok(Chosen { updates, exit: worst(trouble) })
+    Ok(Chosen { updates, exit: Some(worst(trouble)) })
 }
 
 async fn saved(path: &Path, settings: &Settings, work: &Work, context: &Context) -> Result<Chosen, Failure> {
@@ -183,12 +161,5 @@ async fn saved(path: &Path, settings: &Settings, work: &Work, context: &Context)
         })?;
         updates.push(approved);
     }
-    Ok(Chosen { updates, exit: Exit::Ok })
-}
-
-/// Asks, unless `--yes` was given.
-fn ask(arguments: &ApplyArguments, count: usize, context: &Context) -> Result<(), Failure> {
-    let changes =
-        if count == 1 { "this change".to_owned() } else { format!("these changes of {count} services") };
-    confirm(arguments.yes, &format!("Apply {changes}?"), "applied", context)
+    Ok(Chosen { updates, exit: None })
 }

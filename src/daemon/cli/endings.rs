@@ -6,10 +6,8 @@ use certroll_engine::rollout::RolloutError;
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::failure::Failure;
 use super::table::Table;
 use super::terminal::{Terminal, printable};
-use super::{Context, output};
 use crate::work::{Carried, Ending, Outcome, Recovered};
 
 /// What became of one rollout, or of an update that did not become one.
@@ -58,7 +56,7 @@ pub fn endings_text(rows: &[Row], terminal: &Terminal) -> String {
 }
 
 /// The same for scripts.
-fn endings_json(rows: &[Row]) -> Value {
+pub(super) fn endings_json(rows: &[Row]) -> Value {
     let services: Vec<Value> = rows
         .iter()
         .map(|row| {
@@ -75,18 +73,8 @@ fn endings_json(rows: &[Row]) -> Value {
     json!({ "format": 1, "services": services })
 }
 
-/// Prints the endings and gives what they mean for a script. `other` is what everything else means for it.
-pub(super) fn ended(rows: &[Row], other: Exit, context: &Context) -> Result<Exit, Failure> {
-    if context.json {
-        output::write_json(&endings_json(rows))?;
-    } else if !rows.is_empty() {
-        output::write_data(&endings_text(rows, &context.stdout))?;
-    }
-    Ok(worst([exit_of(rows), other]))
-}
-
 /// What all of them together mean for a script.
-fn exit_of(rows: &[Row]) -> Exit {
+pub(super) fn exit_of(rows: &[Row]) -> Exit {
     worst(rows.iter().map(|row| exit(&row.carried)))
 }
 

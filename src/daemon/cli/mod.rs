@@ -10,6 +10,7 @@ pub mod failure;
 pub mod history;
 pub mod inspect;
 mod interrupts;
+mod leading;
 pub mod output;
 pub mod plan;
 pub mod release;

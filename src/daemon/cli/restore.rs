@@ -1,7 +1,5 @@
 //! `certroll restore`: put back what the last rollout changed.
 
-use std::sync::Arc;
-
 use certroll_core::id::CloudServiceId;
 use certroll_core::plan::PlanReport;
 use certroll_core::ports::RolloutJournal;
@@ -9,15 +7,12 @@ use certroll_core::rollout::Rollout;
 use clap::Args;
 
 use super::confirm::confirm;
-use super::endings::{Row, ended};
 use super::exit::Exit;
 use super::failure::Failure;
-use super::interrupts::Interrupts;
+use super::leading::{Chosen, Leading};
 use super::select::find;
-use super::watch::Watch;
 use super::{Context, output, report};
-use crate::records::Records;
-use crate::work::{ApprovedUpdate, Status, Work};
+use crate::work::{ApprovedUpdate, ServicePolicy, Status, Work};
 
 /// Rollouts of a service that are read to find the last one that changed something. Those that were abandoned before
 /// a change may lie between.
@@ -61,34 +56,35 @@ pub async fn run(arguments: &RestoreArguments, context: &Context) -> Result<Exit
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
     let policy = find(&settings.policy, &arguments.service)?;
-    let records = Records::write(&settings.journal, "certroll restore").await?;
-    let live = context.stderr.width().is_some() && !context.json;
-    let watch = Watch::new(context.stderr, live, Box::new(output::write_message));
-    let work =
-        Work::new(&settings, records, Arc::new(watch)).map_err(|error| Failure::new(Exit::Config, error))?;
-    let interrupts = Interrupts::start();
-    interrupts.leading(true);
-    let mut rows: Vec<Row> = work.recover(interrupts.stop()).await?.into_iter().map(Row::from).collect();
-    if interrupts.is_asked() {
-        return ended(&rows, Exit::Ok, context);
-    }
-    interrupts.leading(false);
+    let leading = Leading::begin(&settings, "certroll restore", context).await?;
+    let chosen = if leading.is_asked_to_end() {
+        Ok(Chosen::default())
+    } else {
+        confirmed(arguments, policy, &leading.work, context).await
+    };
+    leading.end(chosen, context).await
+}
 
+/// The way back, once somebody has said yes to it.
+async fn confirmed(
+    arguments: &RestoreArguments,
+    policy: &ServicePolicy,
+    work: &Work,
+    context: &Context,
+) -> Result<Chosen, Failure> {
     let rollout = last(&policy.service, work.journal()).await?;
     let planned = work.look_back(policy, &rollout).await;
-    let at = context.now;
-    output::write_message(&format!(
-        "{}\n",
-        report::text(&PlanReport { at, services: vec![planned.clone()] }, &context.stderr)
-    ));
+    let report = PlanReport { at: context.now, services: vec![planned.clone()] };
+    output::write_message(&format!("{}\n", report::text(&report, &context.stderr)));
+    let without = |exit| Ok(Chosen { updates: Vec::new(), exit: Some(exit) });
     let update = match planned.status {
         Status::Planned { update } => *update,
         Status::Current => {
             output::write_message("nothing of the rollout is left: the service has its old certificates\n");
-            return ended(&rows, Exit::Ok, context);
+            return without(Exit::Ok);
         }
-        Status::Unreadable { .. } => return ended(&rows, Exit::Unavailable, context),
-        Status::Blocked { .. } | Status::Waiting { .. } => return ended(&rows, Exit::DataErr, context),
+        Status::Unreadable { .. } => return without(Exit::Unavailable),
+        Status::Blocked { .. } | Status::Waiting { .. } => return without(Exit::DataErr),
     };
     let standings = work.journal().standings().await?;
     let name = policy.service.name();
@@ -97,9 +93,7 @@ pub async fn run(arguments: &RestoreArguments, context: &Context) -> Result<Exit
             Failure::new(Exit::DataErr, format!("the way back of `{name}` is not gone: {held}"))
         })?;
     confirm(arguments.yes, &format!("Put `{name}` back?"), "put back", context)?;
-    interrupts.leading(true);
-    rows.extend(work.carry_out(vec![approved], interrupts.stop()).await.into_iter().map(Row::from));
-    ended(&rows, Exit::Ok, context)
+    Ok(Chosen { updates: vec![approved], exit: None })
 }
 
 /// The last rollout of a service that may have changed it.
