@@ -11,6 +11,15 @@ fn example(name: &str) -> Place {
     Place::with_config(&text).env("CONTOSO_CLIENT_SECRET", "correct horse")
 }
 
+/// The same at every hour: whether a window is open depends on when it is asked.
+fn at_any_time(text: &str) -> String {
+    let line = |line: &str| match line.split_once("\"next_window\": \"") {
+        Some((before, _)) => format!("{before}\"next_window\": \"[TIME]\"\n"),
+        None => line.replace("now, a window is open", "from [TIME]"),
+    };
+    text.split_inclusive('\n').map(line).collect()
+}
+
 #[test]
 fn each_example_is_summed_up() {
     for entry in std::fs::read_dir(repository("config/examples")).unwrap() {
@@ -18,7 +27,7 @@ fn each_example_is_summed_up() {
         let name = path.file_stem().unwrap().to_str().unwrap();
         let ran = example(name).run(&["check"]);
         assert!(!ran.shown().contains("horse"));
-        snapshot!(format!("check_{name}"), ran.shown());
+        snapshot!(format!("check_{name}"), at_any_time(&ran.shown()));
     }
 }
 
@@ -26,7 +35,7 @@ fn each_example_is_summed_up() {
 fn as_json() {
     let ran = example("china-chain-as-secrets").run(&["check", "--json"]);
     assert!(!ran.shown().contains("horse"));
-    snapshot!("check_json", ran.shown());
+    snapshot!("check_json", at_any_time(&ran.shown()));
 }
 
 #[test]
