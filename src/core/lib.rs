@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod cloud;
 pub mod cscfg;
+pub mod event;
 pub mod id;
 pub mod plan;
 pub mod policy;
