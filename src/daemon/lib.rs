@@ -2,6 +2,7 @@
 //!
 //! Read next: [`cli`] for the commands, [`config`] for what they are told.
 
+pub mod activation;
 pub mod adapters;
 pub mod assembly;
 pub mod cli;
