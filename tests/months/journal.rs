@@ -164,6 +164,11 @@ impl Season {
         for what in found {
             self.wrong(now, what);
         }
+        if matches!(ending, Ending::Restored { .. } | Ending::Stuck { .. }) {
+            let before = truth::references_of(&course.update.expected);
+            let wanted = truth::references_of(&course.update.wanted);
+            self.failed.entry(service).or_default().push(wanted.difference(&before).cloned().collect());
+        }
         self.last.insert(service, course);
     }
 

@@ -382,9 +382,12 @@ async fn quiet(months: &Months, process: Process) {
         for service in &pass.report.services {
             let name = service.service.name().to_owned();
             let Some(number) = season.fleet.member(&name) else { continue };
-            let held_back = held_back.contains(&service.service);
-            let last = season.last.get(&number);
-            match truth::stand(cloud, &season.fleet, number, &service.status, last, held_back) {
+            let before = truth::Before {
+                last: season.last.get(&number),
+                failed: season.failed.get(&number).map_or(&[], Vec::as_slice),
+                held_back: held_back.contains(&service.service),
+            };
+            match truth::stand(cloud, &season.fleet, number, &service.status, &before) {
                 Ok(stand) => {
                     season.story.tell(now, format_args!("{name} is {stand}"));
                     *season.tally.stands.entry(stand).or_default() += 1;

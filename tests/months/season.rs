@@ -31,6 +31,8 @@ pub(super) struct Season {
     pub(super) open: BTreeMap<usize, Course>,
     /// The last rollout of each service.
     pub(super) last: BTreeMap<usize, Course>,
+    /// The references that rollouts of each service brought and did not leave in place.
+    pub(super) failed: BTreeMap<usize, Vec<BTreeSet<String>>>,
     pub(super) tally: Tally,
     /// What must not be.
     pub(super) wrong: Vec<String>,
@@ -90,6 +92,7 @@ impl Season {
             outages: Vec::new(),
             open: BTreeMap::new(),
             last: BTreeMap::new(),
+            failed: BTreeMap::new(),
             tally: Tally::default(),
             wrong: Vec::new(),
             story: Story { lines: Vec::new(), telling },

@@ -136,15 +136,25 @@ fn holds_leaf(service: &Service, _: &ServiceState) -> bool {
     })
 }
 
+/// What happened to a service before.
+pub(super) struct Before<'a> {
+    /// Its last rollout.
+    pub(super) last: Option<&'a Course>,
+    /// The references that rollouts brought and did not leave in place.
+    pub(super) failed: &'a [BTreeSet<String>],
+    /// Whether an earlier stage holds it back.
+    pub(super) held_back: bool,
+}
+
 /// How a service stands at the end, in a word; or why that is not as it has to be.
 pub(super) fn stand(
     cloud: &Cloud,
     fleet: &Fleet,
     number: usize,
     status: &Status,
-    last: Option<&Course>,
-    held_back: bool,
+    before: &Before<'_>,
 ) -> Stand {
+    let &Before { last, failed, held_back } = before;
     let member = &fleet.services[number];
     let service = cloud.service(&member.name).unwrap();
     let ending = last.and_then(|course| course.ending.as_ref());
@@ -207,6 +217,16 @@ pub(super) fn stand(
                     return Err("restored, and its instances are not right".to_owned());
                 }
                 Some(Ending::Stuck { .. }) if guards == ["stuck"].into() => return Ok("stuck"),
+                // A version that had failed was disabled, another one was deployed, and now it is the newest again.
+                Some(Ending::Verified) if guards == ["quarantine"].into() && sound => {
+                    // A certificate that is uploaded again is the same one.
+                    let carried = |set: &BTreeSet<String>| {
+                        set.iter().filter_map(|url| fleet.carried.get(url)).collect::<BTreeSet<_>>()
+                    };
+                    if failed.iter().any(|set| carried(set).is_subset(&wanted)) {
+                        return Ok("blocked, since it failed before");
+                    }
+                }
                 _ => {}
             }
             // A version that should not have been deployed: what follows is compared with it.
