@@ -30,6 +30,14 @@ pub(crate) async fn certificate(
     content
 }
 
+/// Keeps what a vault certificate is that was read for its version: nobody has to ask for it again.
+pub(crate) fn remember_met(object: &CertificateObject, world: &World) {
+    // What was opened tells more.
+    if world.content(&object.secret).is_none() {
+        world.remember_content(&object.secret, understood(&object.secret, object));
+    }
+}
+
 fn understood(secret: &SecretIdentifier, object: &CertificateObject) -> Result<VaultContent, Unreadable> {
     let place = format!("`{}` version {}", secret.object(ObjectKind::Certificate), secret.version());
     let leaf = Certificate::parse(&object.der)

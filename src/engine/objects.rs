@@ -9,6 +9,7 @@ use certroll_core::plan::{NoEnabledVersion, ObjectKey, ObservedObject, ObservedV
 use certroll_core::ports::{FaultKind, ListedObject, PortError};
 use futures::StreamExt;
 
+use crate::contents;
 use crate::observe::AT_ONCE;
 use crate::outside::Outside;
 use crate::world::{CurrentFacts, KnownObject, World};
@@ -123,13 +124,13 @@ async fn of_object(
         Some(if certificates.contains_key(&key.name) { ObjectKind::Certificate } else { ObjectKind::Secret })
     });
     let found = match kind {
-        Some(ObjectKind::Certificate) => certificate(key, outside).await,
-        Some(ObjectKind::Secret) => by_versions(key, ObjectKind::Secret, outside).await,
+        Some(ObjectKind::Certificate) => certificate(key, outside, world).await,
+        Some(ObjectKind::Secret) => by_versions(key, ObjectKind::Secret, outside, world).await,
         // A reference does not tell its kind: a vault certificate if there is one of that name, else a secret. An
         // identity that may read secrets only sees every object as a secret, which works too.
-        None => match certificate(key, outside).await {
+        None => match certificate(key, outside, world).await {
             Err(error) if matches!(error.kind(), FaultKind::NotFound | FaultKind::Forbidden) => {
-                by_versions(key, ObjectKind::Secret, outside).await
+                by_versions(key, ObjectKind::Secret, outside, world).await
             }
             other => other,
         },
@@ -162,9 +163,10 @@ fn keep_first_seen(object: &mut ObservedObject, known: Option<&KnownObject>, out
 }
 
 /// One call tells the current version of a vault certificate. Where that is disabled, the versions tell.
-async fn certificate(key: &ObjectKey, outside: &Outside) -> Result<KnownObject, PortError> {
+async fn certificate(key: &ObjectKey, outside: &Outside, world: &World) -> Result<KnownObject, PortError> {
     match outside.vaults.certificate(&key.vault, &key.name, None).await {
         Ok(object) if object.facts.enabled => {
+            contents::remember_met(&object, world);
             let current = CurrentFacts { updated: object.facts.updated, thumbprint: object.thumbprint };
             let newest = ObservedVersion {
                 facts: object.facts,
@@ -174,16 +176,21 @@ async fn certificate(key: &ObjectKey, outside: &Outside) -> Result<KnownObject, 
             let object = ObservedObject { kind: ObjectKind::Certificate, newest: Ok(newest) };
             Ok(KnownObject { object, current: Some(current) })
         }
-        Ok(_) => by_versions(key, ObjectKind::Certificate, outside).await,
+        Ok(_) => by_versions(key, ObjectKind::Certificate, outside, world).await,
         Err(error) if error.kind() == FaultKind::Disabled => {
-            by_versions(key, ObjectKind::Certificate, outside).await
+            by_versions(key, ObjectKind::Certificate, outside, world).await
         }
         Err(error) => Err(error),
     }
 }
 
 /// The newest enabled version by the list of versions, which carries no value.
-async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Result<KnownObject, PortError> {
+async fn by_versions(
+    key: &ObjectKey,
+    kind: ObjectKind,
+    outside: &Outside,
+    world: &World,
+) -> Result<KnownObject, PortError> {
     let object = VaultObject { vault: key.vault.clone(), kind, name: key.name.clone() };
     let versions = outside.vaults.versions(&object).await?;
     let latest = versions.iter().filter_map(|version| version.created).max();
@@ -201,6 +208,7 @@ async fn by_versions(key: &ObjectKey, kind: ObjectKind, outside: &Outside) -> Re
     let (secret, thumbprint) = match kind {
         ObjectKind::Certificate => {
             let read = outside.vaults.certificate(&key.vault, &key.name, Some(&newest.version)).await?;
+            contents::remember_met(&read, world);
             (read.secret, read.thumbprint)
         }
         ObjectKind::Secret => {

@@ -11,6 +11,7 @@ mod observation;
 mod report;
 mod resolve;
 mod saved;
+mod serves;
 mod service;
 mod stage;
 mod undo;
@@ -25,7 +26,9 @@ pub use observation::{
     Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable,
     VaultContent,
 };
-pub use report::{PlanReport, Reason, ServiceReport, StageTrouble, Status, Violation, Wait};
+pub use report::{
+    PlanReport, Reason, ServedCertificate, ServiceReport, StageTrouble, Status, Violation, Wait,
+};
 pub use saved::{SavedPlan, SavedPlanError};
 pub use service::Occasion;
 pub use undo::{undo, undo_needs};

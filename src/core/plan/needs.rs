@@ -4,10 +4,10 @@
 use std::collections::BTreeSet;
 
 use super::follow::{Followed, followed, mapping_of};
-use super::observation::{Form, ObjectKey, Observation, ObservedVersion};
+use super::observation::{Form, ObjectKey, Observation, ObservedVersion, VaultContent};
 use super::resolve::content;
 use crate::cscfg::ServiceConfiguration;
-use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, SourceVaultId};
+use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, SourceVaultId, Thumbprint};
 use crate::policy::{Guard, ServicePolicy};
 use crate::target::cloud_service::{OsProfile, SecretGroup};
 
@@ -44,11 +44,13 @@ pub fn needs(policy: &ServicePolicy, observation: &Observation) -> BTreeSet<Need
     if !objects.is_empty() {
         return objects;
     }
-    // A service that holds the newest version of everything needs no content, unless a mapping binds a name.
+    // A service that holds the newest version of everything needs no content, unless a mapping binds a name, or nobody
+    // knows yet when what it serves ends.
     if is_settled(&followed, observation, &profile) {
-        let mapped = mapped_contents(&followed, observation);
-        if !mapped.is_empty() || mapped_names_hold(policy, &configuration, observation) {
-            return mapped;
+        let mut known = mapped_contents(&followed, observation);
+        known.extend(served_contents(&followed, &configuration, observation, &profile));
+        if !known.is_empty() || mapped_names_hold(policy, &configuration, observation) {
+            return known;
         }
     }
     let mut wanted = contents(policy, &configuration, &followed, observation, &profile);
@@ -101,6 +103,35 @@ fn mapped_contents(followed: &[Followed], observation: &Observation) -> BTreeSet
             (!observation.contents.contains_key(secret)).then(|| content_need(object.kind, secret))
         })
         .collect()
+}
+
+/// What the references of a settled service hold, as long as a thumbprint of its cscfg is not explained: vault certificates
+/// first, which are read without a key, then secrets. Versions never change, so that each is read once.
+fn served_contents(
+    followed: &[Followed],
+    configuration: &ServiceConfiguration,
+    observation: &Observation,
+    profile: &OsProfile,
+) -> BTreeSet<Need> {
+    let explained: BTreeSet<Thumbprint> =
+        profile.urls().filter_map(|url| content(observation, url)).map(VaultContent::thumbprint).collect();
+    let mut named = configuration.certificates().iter().filter_map(|entry| entry.thumbprint.known());
+    if named.all(|thumbprint| explained.contains(&thumbprint)) {
+        return BTreeSet::new();
+    }
+    let of_kind = |wanted: ObjectKind| -> BTreeSet<Need> {
+        followed
+            .iter()
+            .filter_map(|followed| {
+                let reference = followed.reference.as_ref()?;
+                let object = observation.objects.get(&followed.key)?.as_ref().ok()?;
+                let unread = object.kind == wanted && !observation.contents.contains_key(reference);
+                unread.then(|| content_need(object.kind, reference))
+            })
+            .collect()
+    };
+    let certificates = of_kind(ObjectKind::Certificate);
+    if certificates.is_empty() { of_kind(ObjectKind::Secret) } else { certificates }
 }
 
 /// Whether each mapped name holds the newest version of its source.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::update::{PlanDigest, PlannedUpdate};
-use crate::id::{CloudServiceId, RolloutId};
+use super::update::{CertificateSummary, PlanDigest, PlannedUpdate};
+use crate::id::{CloudServiceId, RoleName, RolloutId, SecretIdentifier, Thumbprint};
 use crate::policy::Mode;
 
 /// The answer for every service of the policy, in the order in which they are to be changed.
@@ -50,6 +50,27 @@ pub struct ServiceReport {
     /// When a planned change may no longer begin without a person: its window closes then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub closes: Option<Timestamp>,
+    /// The certificates that its cscfg names, in the order of the cscfg, whatever the answer is; empty where the service
+    /// could not be read. Not part of the JSON form of a plan.
+    #[serde(skip)]
+    pub serves: Vec<ServedCertificate>,
+}
+
+/// One certificate that the cscfg of a service names by its thumbprint.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServedCertificate {
+    /// The role.
+    pub role: RoleName,
+    /// The certificate's name in the cscfg.
+    pub name: String,
+    /// The thumbprint that the cscfg names.
+    pub thumbprint: Thumbprint,
+    /// The version among the service's secrets that carries it, where that is known.
+    pub version: Option<SecretIdentifier>,
+    /// The newest version of the vault object that it follows, where that was looked at.
+    pub newest: Option<SecretIdentifier>,
+    /// What the certificate is, with its validity, where it could be read.
+    pub certificate: Option<CertificateSummary>,
 }
 
 /// The five answers.

@@ -11,6 +11,7 @@ use super::needs::{is_settled, mapped_names_hold, newest};
 use super::observation::{ObjectKey, Observation, ObservedVersion, VaultContent};
 use super::report::{Reason, ServiceReport, Status, Violation, Wait};
 use super::resolve::{self, content};
+use super::serves::serves;
 use super::update::PlannedUpdate;
 use crate::cscfg::ServiceConfiguration;
 use crate::id::{SecretIdentifier, Thumbprint};
@@ -71,6 +72,10 @@ pub(super) fn plan_service(
             service.service.name()
         ));
     }
+    let serves = serves(service, observation);
+    if status == Status::Current && serves.iter().any(|served| served.certificate.is_none()) {
+        notes.extend(unread(service, observation));
+    }
     // Others of the same pass may take hours before its turn comes.
     let closes = match (&status, occasion, &service.window) {
         (Status::Planned { update }, Occasion::Unattended, Some(window))
@@ -87,7 +92,26 @@ pub(super) fn plan_service(
         status,
         notes,
         closes,
+        serves,
     }
+}
+
+/// What could not be read of a service that is current, so that nobody knows when it ends.
+fn unread(policy: &ServicePolicy, observation: &Observation) -> Vec<String> {
+    let Some(Ok(profile)) = observation.services.get(&policy.service).map(|model| match model {
+        Ok(model) => model.os_profile().map_err(drop),
+        Err(_) => Err(()),
+    }) else {
+        return Vec::new();
+    };
+    let unread = |url: &SecretIdentifier| match observation.contents.get(url) {
+        Some(Err(unreadable)) => Some(format!(
+            "`{url}` cannot be read ({}); when its certificate ends is not known",
+            unreadable.reason
+        )),
+        _ => None,
+    };
+    profile.urls().filter_map(unread).collect()
 }
 
 /// What the record of earlier rollouts says against an update, whoever asks for it.

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::needs::Need;
 use super::observation::{Form, Observation, VaultContent};
 use super::report::{Reason, ServiceReport, Status, Violation};
+use super::serves::serves;
 use super::service::violation;
 use super::update::{
     CertificateChange, CertificateSummary, PlannedProbe, PlannedUpdate, ServiceState, SettingChange,
@@ -58,8 +59,15 @@ pub fn undo(
             reasons: vec![Reason { message: "the service was not looked at".to_owned(), hint: None }],
         },
     };
-    let service = policy.service.clone();
-    ServiceReport { service, mode: policy.mode, stage: policy.stage, status, notes, closes: None }
+    ServiceReport {
+        service: policy.service.clone(),
+        mode: policy.mode,
+        stage: policy.stage,
+        status,
+        notes,
+        closes: None,
+        serves: serves(policy, observation),
+    }
 }
 
 /// The service as it is, and as it would be.

@@ -2,15 +2,82 @@
 
 use super::world::{World, change, changed, leaf, renewed, url};
 use crate::id::ObjectKind;
-use crate::plan::{Need, ObjectKey};
+use crate::plan::{Need, ObjectKey, needs};
 use crate::policy::Guard;
 
 #[test]
-fn a_settled_service_asks_for_no_content() {
+fn a_settled_service_asks_for_what_it_serves_and_opens_no_key() {
     let (mut world, ..) = renewed();
     world.object("shop-kv", "tls").versions.pop();
+    let (mut observation, asked) = world.observe();
+    let object = Need::Object(ObjectKey::from(&url("tls/1")));
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), [object, Need::Certificate(url("tls/1"))]);
+    // Whatever comes of it, it is not asked for again.
+    observation.contents.insert(url("tls/1"), Err(super::world::forbidden("no")));
+    assert!(needs(&world.policy, &observation).is_empty());
+}
+
+#[test]
+fn a_settled_service_without_certificates_asks_for_no_content() {
+    let (mut world, ..) = renewed();
+    world.object("shop-kv", "tls").versions.pop();
+    world.roles[0].certificates.clear();
     let (_, asked) = world.observe();
     assert_eq!(asked.into_iter().collect::<Vec<_>>(), [Need::Object(ObjectKey::from(&url("tls/1")))]);
+}
+
+#[test]
+fn a_settled_service_opens_secrets_only_where_vault_certificates_do_not_explain_the_cscfg() {
+    let (mut world, ..) = renewed();
+    world.object("shop-kv", "tls").versions.pop();
+    let root = super::world::ca("Root", None);
+    world.holds_secret("root/1", &root.certificate).delivers(&["root/1"]);
+    let (_, asked) = world.observe();
+    assert!(!asked.contains(&Need::Secret(url("root/1"))), "{asked:#?}");
+    let entry = ("Root".to_owned(), root.certificate.thumbprint().to_string());
+    world.roles[0].certificates.push(entry);
+    let (_, asked) = world.observe();
+    assert!(asked.contains(&Need::Secret(url("root/1"))), "{asked:#?}");
+}
+
+#[test]
+fn what_is_served_is_told_whatever_the_answer() {
+    let (mut world, old, new) = renewed();
+    let of = |world: &World| {
+        let report = world.service();
+        assert_eq!(report.serves.len(), 1, "{report:#?}");
+        report.serves[0].clone()
+    };
+    // A renewal is planned.
+    let served = of(&world);
+    assert_eq!((served.role.as_str(), served.name.as_str()), ("Web", "ShopTls"));
+    assert_eq!(served.thumbprint, old.thumbprint());
+    assert_eq!((served.version, served.newest), (Some(url("tls/1")), Some(url("tls/2"))));
+    let certificate = served.certificate.unwrap();
+    assert_eq!((certificate.not_before, certificate.not_after), (old.not_before(), old.not_after()));
+    // It was made.
+    let served = of(&world.after(&world.planned()));
+    assert_eq!((served.version.clone(), served.newest), (Some(url("tls/2")), Some(url("tls/2"))));
+    assert_eq!(served.certificate.unwrap().not_after, new.not_after());
+    // The vault cannot be read for a moment, but what the version holds is known.
+    world.object("shop-kv", "tls").unreadable = Some(super::world::forbidden("no"));
+    let served = of(&world);
+    assert_eq!((served.version, served.newest), (Some(url("tls/1")), None));
+    assert!(served.certificate.is_some());
+    // The service cannot.
+    world.unreadable = Some(super::world::forbidden("no"));
+    assert_eq!(world.service().serves, []);
+}
+
+#[test]
+fn a_current_service_of_which_something_cannot_be_read_says_so() {
+    let (mut world, ..) = renewed();
+    world.object("shop-kv", "tls").versions.pop();
+    world.version("tls/1").content = Err(super::world::forbidden("no"));
+    let notes = world.assert_current();
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].ends_with("cannot be read (no); when its certificate ends is not known"), "{notes:?}");
+    assert_eq!(world.service().serves[0].certificate, None);
 }
 
 #[test]
