@@ -9,6 +9,10 @@ use crate::names::Host;
 pub enum Call {
     /// A token.
     Token,
+    /// The document by which a validator of tokens finds issuer and keys, of either form.
+    OpenIdConfiguration,
+    /// The keys that tokens are signed with, at either place.
+    SigningKeys,
     /// List of a vault's certificates.
     ListCertificates,
     /// List of a certificate's versions.
@@ -69,11 +73,22 @@ impl Call {
 
     pub(crate) fn of(host: &Host, request: &Request) -> Self {
         match host {
-            Host::Login => Call::Token,
+            Host::Login => Self::of_entra(request),
             Host::Vault(_) => Self::of_vault(request),
             Host::ResourceManager => {
                 Route::of(request).map_or(Call::Other, |route| route.call(&request.method))
             }
+        }
+    }
+
+    fn of_entra(request: &Request) -> Self {
+        let path = request.url.path().to_ascii_lowercase();
+        if path.ends_with("/.well-known/openid-configuration") {
+            Call::OpenIdConfiguration
+        } else if path.ends_with("/discovery/keys") || path.ends_with("/discovery/v2.0/keys") {
+            Call::SigningKeys
+        } else {
+            Call::Token
         }
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Tokens are JWTs signed by RS256, but what makes one valid is that this value issued it: keys are public here.
 
+mod delivery_token;
 mod jwt;
 mod keys;
 mod managed_identity;
@@ -18,7 +19,8 @@ use uuid::Uuid;
 use crate::message::{Reply, Request};
 use crate::pki::{self, KeyKind};
 
-pub use keys::SigningKeys;
+pub use delivery_token::{DELIVERY_ROLE, DeliveryToken, Deviation, TokenVersion};
+pub use keys::{SigningKey, SigningKeys};
 use refusal::Refusal;
 
 /// Seconds that an application's token lives: the usual hour less one second that Entra answers.
@@ -47,6 +49,8 @@ pub struct Entra {
     pub applications: Vec<Application>,
     /// Identities that the simulated machine has; one without a resource id is the system's.
     pub managed_identities: Vec<ManagedIdentity>,
+    /// Application id of Event Grid in this cloud: who the tokens to webhooks are issued to.
+    pub event_grid_application: String,
     /// Keys in use and published.
     pub signing_keys: SigningKeys,
     grants: HashMap<String, Grant>,
@@ -161,6 +165,7 @@ impl Entra {
             managed_identity_lifetime: MANAGED_IDENTITY_LIFETIME,
             applications: Vec::new(),
             managed_identities: Vec::new(),
+            event_grid_application: "4962773b-9cdb-44cf-a8bf-237846a00ab7".to_owned(),
             signing_keys: SigningKeys::default(),
             grants: HashMap::new(),
             tokens: Vec::new(),
@@ -180,6 +185,8 @@ impl Entra {
                 "https://storage.azure.com",
             ]),
             federation_audience: "api://AzureADTokenExchangeChina".to_owned(),
+            // Microsoft does not publish the one of China: made up.
+            event_grid_application: "7d1c0f42-96b3-4e0a-8a57-3c5de2f18b60".to_owned(),
             ..Self::public(tenant)
         }
     }
@@ -195,6 +202,7 @@ impl Entra {
                 "https://storage.azure.com",
             ]),
             federation_audience: "api://AzureADTokenExchangeUSGov".to_owned(),
+            event_grid_application: "54316b56-3481-47f9-8f30-0300f5542a7b".to_owned(),
             ..Self::public(tenant)
         }
     }
@@ -220,8 +228,11 @@ impl Entra {
             [tenant, "v2.0", ".well-known", "openid-configuration"] if get => self
                 .known_tenant(tenant)
                 .map(|tenant| Reply::json(200, self.discovery_document(&tenant, true))),
-            [tenant, "discovery", "keys"] | [tenant, "discovery", "v2.0", "keys"] if get => {
-                self.known_tenant(tenant).map(|_| Reply::json(200, self.key_document()))
+            [tenant, "discovery", "keys"] if get => {
+                self.known_tenant(tenant).map(|tenant| Reply::json(200, self.key_document(&tenant, false)))
+            }
+            [tenant, "discovery", "v2.0", "keys"] if get => {
+                self.known_tenant(tenant).map(|tenant| Reply::json(200, self.key_document(&tenant, true)))
             }
             _ => return Reply::empty(404),
         };
@@ -284,8 +295,8 @@ impl Entra {
     /// A token with these claims under the key in use: for those that Azure sends to others, such as Event Grid's to
     /// a webhook. This Entra's own resources do not take it.
     pub fn sign(&mut self, claims: &Value) -> String {
-        let (key, id) = self.signing_keys.signer();
-        let token = jwt::sign(&key, &id, claims);
+        let key = self.signing_keys.in_use;
+        let token = jwt::sign(&key.pair(), &key.id(), claims);
         self.tokens.push(token.clone());
         token
     }
@@ -313,6 +324,16 @@ impl Entra {
     /// The issuer in tokens of the first form.
     pub fn first_issuer(&self, tenant: &str) -> String {
         format!("https://{}/{tenant}/", self.issuer_host)
+    }
+
+    /// The issuer in tokens of the second form.
+    pub fn second_issuer(&self, tenant: &str) -> String {
+        format!("{}/v2.0", self.authority(tenant))
+    }
+
+    /// Where a tenant's tokens are asked for.
+    fn authority(&self, tenant: &str) -> String {
+        format!("https://{}/{tenant}", self.login_hosts[0])
     }
 }
 

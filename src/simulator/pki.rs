@@ -16,9 +16,13 @@ use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject;
 use sha1::{Digest, Sha1};
 
-/// Two RSA-2048 test keys, made once with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`, because ring
+/// Three RSA-2048 test keys, made once with `openssl genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:2048`, because ring
 /// signs with RSA but cannot make keys. They protect nothing.
-const RSA_KEYS: [&str; 2] = [include_str!("pki/rsa2048-first.pem"), include_str!("pki/rsa2048-second.pem")];
+const RSA_KEYS: [&str; 3] = [
+    include_str!("pki/rsa2048-first.pem"),
+    include_str!("pki/rsa2048-second.pem"),
+    include_str!("pki/rsa2048-third.pem"),
+];
 
 /// How long an authority is valid from a day before its making: longer than any test's clock runs.
 const AUTHORITY_YEARS: i32 = 20;
@@ -35,10 +39,12 @@ pub enum KeyKind {
     /// P-256, made fresh.
     #[default]
     Ec256,
-    /// RSA with 2048 bits, one of the two keys of this repository.
+    /// RSA with 2048 bits, one of the three keys of this repository.
     Rsa2048,
-    /// The other RSA key, for tests that need two different ones.
+    /// Another RSA key, for tests that need two different ones.
     OtherRsa2048,
+    /// The last one.
+    ThirdRsa2048,
 }
 
 /// A certificate authority: a root, or one below it.
@@ -273,6 +279,15 @@ pub fn pem(label: &str, der: &[u8]) -> String {
     text
 }
 
+/// A certificate around one of the RSA keys that is the same in every run: its thumbprint can name the key.
+pub(crate) fn lasting_certificate(kind: KeyKind, common_name: &str) -> Vec<u8> {
+    let request = LeafRequest { key: kind, common_name: common_name.to_owned(), ..LeafRequest::default() };
+    let mut params = request.params();
+    params.subject_alt_names.clear();
+    params.serial_number = Some(SerialNumber::from(1));
+    params.self_signed(&key_pair(kind)).expect("the requested fields encode").der().to_vec()
+}
+
 /// A signing key of that kind.
 pub(crate) fn key_pair(kind: KeyKind) -> KeyPair {
     let rsa = |pem: &str| {
@@ -283,6 +298,7 @@ pub(crate) fn key_pair(kind: KeyKind) -> KeyPair {
         KeyKind::Ec256 => KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).expect("the system has randomness"),
         KeyKind::Rsa2048 => rsa(RSA_KEYS[0]),
         KeyKind::OtherRsa2048 => rsa(RSA_KEYS[1]),
+        KeyKind::ThirdRsa2048 => rsa(RSA_KEYS[2]),
     }
 }
 

@@ -61,14 +61,24 @@ impl<'a> Jwt<'a> {
 
 /// A token signed by RS256.
 pub(super) fn sign(key: &KeyPair, key_id: &str, claims: &Value) -> String {
-    let header = json!({ "typ": "JWT", "alg": "RS256", "x5t": key_id, "kid": key_id });
-    let signed = format!("{}.{}", encoded(&header), encoded(claims));
-    let signature = key.sign(signed.as_bytes()).expect("an RSA key signs");
-    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
+    sign_under(&json!({ "typ": "JWT", "alg": "RS256", "x5t": key_id, "kid": key_id }), key, claims)
 }
 
-fn encoded(value: &Value) -> String {
-    URL_SAFE_NO_PAD.encode(value.to_string())
+/// A token with this header, signed by RS256 whatever the header says.
+pub(super) fn sign_under(header: &Value, key: &KeyPair, claims: &Value) -> String {
+    let signed = unsigned(header, claims);
+    let signature = key.sign(signed.as_bytes()).expect("an RSA key signs");
+    with_signature(&signed, &signature)
+}
+
+/// Header and claims, as they are signed.
+pub(super) fn unsigned(header: &Value, claims: &Value) -> String {
+    format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(claims.to_string()))
+}
+
+/// The whole token.
+pub(super) fn with_signature(signed: &str, signature: &[u8]) -> String {
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
 
 fn json_part(part: &str) -> Option<Value> {

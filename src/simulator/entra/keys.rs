@@ -1,5 +1,7 @@
 //! The keys that Entra signs with, and the documents by which others find them.
 
+use std::sync::OnceLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use rcgen::KeyPair;
@@ -8,42 +10,97 @@ use sha1::{Digest as _, Sha1};
 use x509_parser::public_key::PublicKey;
 
 use super::Entra;
-use crate::pki::{self, KeyKind, LeafRequest};
+use crate::pki::{self, KeyKind};
 
-/// Which keys are in use. Entra publishes more than one and changes them without notice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum SigningKeys {
-    /// One key, in use and published.
-    #[default]
+/// Subject of the certificates around Entra's keys.
+const CERTIFICATE_NAME: &str = "accounts.accesscontrol.windows.net";
+
+/// One of the keys that Entra has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigningKey {
+    /// In use from the start.
     First,
-    /// The second key is in use; both are published.
-    SecondBesideFirst,
-    /// The second key is in use and the only one published.
+    /// The one that follows it.
     Second,
+    /// The one that follows that.
+    Third,
+}
+
+/// Which key signs, and which ones others are told of. Entra publishes more than one and changes them without notice.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigningKeys {
+    /// The key that signs. Whoever puts an unpublished one here makes tokens that nobody can check.
+    pub in_use: SigningKey,
+    /// The keys that are published, in the order of the document.
+    pub published: Vec<SigningKey>,
+}
+
+impl SigningKey {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::First, Self::Second, Self::Third];
+
+    /// The key's id in tokens and in the document of keys: the thumbprint of its certificate, the same in every run.
+    pub fn id(self) -> String {
+        URL_SAFE_NO_PAD.encode(Sha1::digest(self.certificate()))
+    }
+
+    pub(super) fn pair(self) -> KeyPair {
+        pki::key_pair(self.kind())
+    }
+
+    fn kind(self) -> KeyKind {
+        match self {
+            Self::First => KeyKind::Rsa2048,
+            Self::Second => KeyKind::OtherRsa2048,
+            Self::Third => KeyKind::ThirdRsa2048,
+        }
+    }
+
+    /// The certificate around it, made once in a process.
+    fn certificate(self) -> &'static [u8] {
+        static MADE: [OnceLock<Vec<u8>>; SigningKey::ALL.len()] = [const { OnceLock::new() }; _];
+        MADE[self as usize].get_or_init(|| pki::lasting_certificate(self.kind(), CERTIFICATE_NAME))
+    }
+
+    fn next(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::Third,
+            Self::Third => Self::First,
+        }
+    }
+}
+
+impl Default for SigningKeys {
+    fn default() -> Self {
+        Self { in_use: SigningKey::First, published: vec![SigningKey::First] }
+    }
 }
 
 impl SigningKeys {
-    fn current(self) -> KeyKind {
-        match self {
-            Self::First => KeyKind::Rsa2048,
-            Self::SecondBesideFirst | Self::Second => KeyKind::OtherRsa2048,
+    /// Publishes one key more, as Entra does before it signs with it.
+    pub fn add(&mut self, key: SigningKey) {
+        if !self.published.contains(&key) {
+            self.published.insert(0, key);
         }
     }
 
-    fn published(self) -> &'static [KeyKind] {
-        match self {
-            Self::First => &[KeyKind::Rsa2048],
-            Self::SecondBesideFirst => &[KeyKind::OtherRsa2048, KeyKind::Rsa2048],
-            Self::Second => &[KeyKind::OtherRsa2048],
-        }
+    /// Publishes a key no more. Tokens that it signed are worthless to whoever asks for keys from now on.
+    pub fn retire(&mut self, key: SigningKey) {
+        self.published.retain(|published| *published != key);
     }
 
-    /// The key in use, with its id.
-    pub(super) fn signer(self) -> (KeyPair, String) {
-        let kind = self.current();
-        let key = pki::key_pair(kind);
-        let id = key_id(&key);
-        (key, id)
+    /// Publishes the next key and signs with it from now on; the one before it stays published. Its id is given.
+    pub fn roll_over(&mut self) -> String {
+        let next = self.in_use.next();
+        self.add(next);
+        self.in_use = next;
+        next.id()
+    }
+
+    /// Some key other than the one in use, for forgeries.
+    pub(super) fn foreign(&self) -> SigningKey {
+        self.in_use.next()
     }
 }
 
@@ -51,10 +108,9 @@ impl Entra {
     /// OpenID discovery: for tokens of the first form at `/{tenant}/.well-known/openid-configuration`, of the second
     /// at `/{tenant}/v2.0/.well-known/openid-configuration`.
     pub(super) fn discovery_document(&self, tenant: &str, second_form: bool) -> Value {
-        let host = &self.login_hosts[0];
-        let authority = format!("https://{host}/{tenant}");
+        let authority = self.authority(tenant);
         let (issuer, keys, middle) = if second_form {
-            (format!("{authority}/v2.0"), format!("{authority}/discovery/v2.0/keys"), "oauth2/v2.0")
+            (self.second_issuer(tenant), format!("{authority}/discovery/v2.0/keys"), "oauth2/v2.0")
         } else {
             (self.first_issuer(tenant), format!("{authority}/discovery/keys"), "oauth2")
         };
@@ -71,34 +127,35 @@ impl Entra {
         })
     }
 
-    /// The published keys.
-    pub(super) fn key_document(&self) -> Value {
-        json!({ "keys": self.signing_keys.published().iter().map(|&kind| web_key(kind)).collect::<Vec<_>>() })
+    /// The published keys, at `/{tenant}/discovery/keys` and, each with its issuer, at `/{tenant}/discovery/v2.0/keys`.
+    pub(super) fn key_document(&self, tenant: &str, second_form: bool) -> Value {
+        let key = |&key: &SigningKey| {
+            let mut key = web_key(key);
+            if second_form {
+                key["issuer"] = json!(self.second_issuer(tenant));
+            }
+            key
+        };
+        json!({ "keys": self.signing_keys.published.iter().map(key).collect::<Vec<_>>() })
     }
 }
 
-/// The public half of an RSA key as a JSON web key, with a certificate around it as Entra's have.
-fn web_key(kind: KeyKind) -> Value {
-    let certificate = LeafRequest { key: kind, ..LeafRequest::default() }.self_signed();
-    let (_, parsed) = x509_parser::parse_x509_certificate(&certificate.der).expect("rcgen writes X.509");
+/// The public half of a key as a JSON web key, with the certificate around it.
+pub(super) fn web_key(key: SigningKey) -> Value {
+    let certificate = key.certificate();
+    let (_, parsed) = x509_parser::parse_x509_certificate(certificate).expect("rcgen writes X.509");
     let Ok(PublicKey::RSA(public)) = parsed.public_key().parsed() else {
-        unreachable!("both kinds of key here are RSA")
+        unreachable!("every key of Entra is RSA")
     };
     // ASN.1 puts a zero byte before a number whose first bit is set; a web key has none.
     let modulus = public.modulus.strip_prefix(&[0]).unwrap_or(public.modulus);
-    let id = key_id(&pki::key_pair(kind));
     json!({
         "kty": "RSA",
         "use": "sig",
-        "kid": id,
-        "x5t": id,
+        "kid": key.id(),
+        "x5t": key.id(),
         "n": URL_SAFE_NO_PAD.encode(modulus),
         "e": URL_SAFE_NO_PAD.encode(public.exponent),
-        "x5c": [STANDARD.encode(&certificate.der)],
+        "x5c": [STANDARD.encode(certificate)],
     })
-}
-
-/// A name for a key that stays the same between runs.
-fn key_id(key: &KeyPair) -> String {
-    URL_SAFE_NO_PAD.encode(Sha1::digest(key.public_key_raw()))
 }

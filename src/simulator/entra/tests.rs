@@ -267,10 +267,12 @@ fn published_keys_verify_tokens_and_rotate() {
     assert!(first.signed_by(pki::key_pair(KeyKind::Rsa2048).der_bytes()));
     let kid = |jwt: &jwt::Jwt<'_>| jwt.header["kid"].as_str().unwrap().to_owned();
     assert_eq!(published(&mut entra), [kid(&first)]);
-    entra.signing_keys = SigningKeys::SecondBesideFirst;
+    assert_eq!(entra.signing_keys.roll_over(), SigningKey::Second.id());
     let second = entra.sign(&json!({ "aud": "webhook" }));
     let second = jwt::Jwt::parse(&second).unwrap();
     assert_eq!(published(&mut entra), [kid(&second), kid(&first)]);
-    entra.signing_keys = SigningKeys::Second;
+    entra.signing_keys.retire(SigningKey::First);
     assert_eq!(published(&mut entra), [kid(&second)]);
+    entra.signing_keys.add(SigningKey::Third);
+    assert_eq!(published(&mut entra), [SigningKey::Third.id(), kid(&second)]);
 }

@@ -7,6 +7,8 @@ use certroll_simulator::cloud::Outcome;
 use certroll_simulator::endpoint::presented;
 use certroll_simulator::faults::catalogue::{self, Leaves, Named};
 use certroll_simulator::faults::{Effect, Fault, Times, Unready, Which};
+use certroll_simulator::message::Request;
+use certroll_simulator::scenario::TENANT;
 use certroll_simulator::service::operation::End;
 
 use crate::support::{World, code, header};
@@ -182,4 +184,25 @@ fn a_fault_can_come_after_others_were_let_through_and_stay() {
     let path = world.path("");
     let statuses: Vec<u16> = (0..4).map(|_| world.send("GET", &path, None).status).collect();
     assert_eq!(statuses, [200, 503, 503, 200]);
+}
+
+#[test]
+fn the_documents_of_entra_are_struck_apart_from_its_tokens() {
+    let mut world = World::new();
+    let documents = [
+        (Call::OpenIdConfiguration, "v2.0/.well-known/openid-configuration"),
+        (Call::SigningKeys, "discovery/keys"),
+    ];
+    for (call, path) in documents {
+        let request = Request {
+            method: "GET".to_owned(),
+            url: format!("https://{}/{TENANT}/{path}", world.cloud.names.login[0]).parse().unwrap(),
+            headers: Vec::new(),
+            body: Vec::new(),
+        };
+        world.cloud.fault(Fault::always(Call::Token, Effect::CutBefore));
+        assert!(matches!(world.cloud.answer(&request), Outcome::Answered(reply) if reply.status == 200));
+        world.cloud.fault(Fault::next(call, Effect::CutBefore));
+        assert_eq!(world.cloud.answer(&request), Outcome::Cut, "{call:?}");
+    }
 }
