@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod cloud;
 pub mod cscfg;
 pub mod event;
+pub mod gap;
 pub mod id;
 pub mod plan;
 pub mod policy;

@@ -444,3 +444,19 @@ pub enum Progress {
         message: String,
     },
 }
+
+impl fmt::Display for Progress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Busy { state } => write!(f, "another operation keeps the service busy ({state})"),
+            Self::Operation { started, instances } => {
+                write!(f, "Azure works on it; {started} of {instances} instances are started")
+            }
+            Self::Domain { domain } => write!(f, "update domain {domain} is walked"),
+            Self::Examining { mismatches } => {
+                write!(f, "not yet right: {}", mismatches.first().map_or("", String::as_str))
+            }
+            Self::Repeating { message } => write!(f, "a call is repeated: {message}"),
+        }
+    }
+}

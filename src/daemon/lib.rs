@@ -4,11 +4,14 @@
 
 pub mod activation;
 pub mod adapters;
+pub mod admin;
 pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod records;
+pub mod status;
 pub mod telemetry;
+pub mod unattended;
 pub mod work;
 
 pub use cli::run;

@@ -125,7 +125,8 @@ impl Rollouts {
             .await)
     }
 
-    async fn lead_on(&self, records: Vec<Recorded>, stop: &watch::Receiver<bool>) -> Option<Recovered> {
+    /// Leads on one rollout that has no ending, from its records; nothing if there are none.
+    pub async fn lead_on(&self, records: Vec<Recorded>, stop: &watch::Receiver<bool>) -> Option<Recovered> {
         let first = records.first()?;
         let rollout = first.rollout.clone();
         let Event::Opened { update, .. } = &first.event else {

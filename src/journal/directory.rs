@@ -16,6 +16,10 @@ pub(crate) const NEW_JOURNAL: &str = "journal.db.new";
 pub(crate) const VERSIONS: &str = "versions.db";
 /// Held by the one process that writes the record.
 pub(crate) const LOCK: &str = "lock";
+/// What a person paused: the daemon's, kept beside the journal.
+const PAUSED: &str = "paused.json";
+/// The same while it is being replaced.
+const NEW_PAUSED: &str = "paused.json.new";
 /// What SQLite puts beside a database.
 pub(crate) const BESIDE: [&str; 3] = ["-wal", "-shm", "-journal"];
 
@@ -195,7 +199,7 @@ impl Directory {
 
 /// Whether a file of this name is one of those that are written here.
 fn is_ours(name: &str) -> bool {
-    name == LOCK
+    [LOCK, PAUSED, NEW_PAUSED].contains(&name)
         || [JOURNAL, NEW_JOURNAL, VERSIONS].iter().any(|database| {
             name.strip_prefix(database).is_some_and(|rest| rest.is_empty() || BESIDE.contains(&rest))
         })

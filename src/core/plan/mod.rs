@@ -16,6 +16,7 @@ mod service;
 mod stage;
 mod undo;
 mod update;
+mod vaults;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -36,6 +37,7 @@ pub use update::{
     BlastRadius, CertificateChange, CertificateSummary, Difference, PlanDigest, PlannedProbe, PlannedUpdate,
     RoleRadius, SecretChange, ServiceState, SettingChange,
 };
+pub use vaults::{NewestVersion, VaultReading};
 
 use jiff::Timestamp;
 
@@ -57,5 +59,5 @@ pub fn plan(policy: &Policy, observation: &Observation, now: Timestamp, occasion
     };
     services.sort_by_key(|report| (report.stage, ends(report)));
     stage::hold_back(&mut services, policy, now);
-    PlanReport { at: now, services }
+    PlanReport { at: now, services, vaults: vaults::readings(observation) }
 }

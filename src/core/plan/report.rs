@@ -1,10 +1,13 @@
 //! What planning says of each service.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::update::{CertificateSummary, PlanDigest, PlannedUpdate};
-use crate::id::{CloudServiceId, RoleName, RolloutId, SecretIdentifier, Thumbprint};
+use super::vaults::VaultReading;
+use crate::id::{CloudServiceId, RoleName, RolloutId, SecretIdentifier, Thumbprint, VaultName};
 use crate::policy::Mode;
 
 /// The answer for every service of the policy, in the order in which they are to be changed.
@@ -14,6 +17,9 @@ pub struct PlanReport {
     pub at: Timestamp,
     /// One entry a service.
     pub services: Vec<ServiceReport>,
+    /// The vaults that were asked. Not part of the JSON form of a plan.
+    #[serde(skip)]
+    pub vaults: BTreeMap<VaultName, VaultReading>,
 }
 
 impl PlanReport {

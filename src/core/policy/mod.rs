@@ -9,7 +9,7 @@ pub use window::{ParseWindowError, WeeklyWindow, Window};
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::id::{CloudServiceId, RoleName, SourceVaultId, VaultObject};
 use crate::ports::ProbeEndpoint;
@@ -57,7 +57,7 @@ pub enum Follow {
 }
 
 /// Who decides that a change is made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
     /// certroll.

@@ -1,6 +1,9 @@
 //! The command line. Each command has a file; this one has what they share and chooses among them.
 
+pub mod activate;
 pub mod apply;
+pub mod approve;
+mod asking;
 pub mod check;
 mod confirm;
 pub mod elapsed;
@@ -12,11 +15,14 @@ pub mod inspect;
 mod interrupts;
 mod leading;
 pub mod output;
+pub mod pause;
 pub mod plan;
 pub mod release;
 pub mod report;
 pub mod restore;
+pub mod run;
 pub mod select;
+pub mod status;
 pub mod table;
 pub mod terminal;
 pub mod watch;
@@ -97,6 +103,7 @@ struct GlobalArguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(run::RunArguments),
     Check(check::CheckArguments),
     Inspect(inspect::InspectArguments),
     Plan(plan::PlanArguments),
@@ -104,6 +111,11 @@ enum Command {
     History(history::HistoryArguments),
     Restore(restore::RestoreArguments),
     Release(release::ReleaseArguments),
+    Status(status::StatusArguments),
+    Activate(activate::ActivateArguments),
+    Approve(approve::ApproveArguments),
+    Pause(pause::PauseArguments),
+    Resume(pause::ResumeArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -149,6 +161,7 @@ impl Context {
         let filter = self.environment.get("CERTROLL_LOG");
         let log = LogSettings { level: LogLevel::Warn, ..settings.log };
         telemetry::start(log, self.log_level, filter, self.stderr.has_colour())
+            .map(drop)
             .map_err(|fault| Failure::new(Exit::Usage, fault))
     }
 }
@@ -183,6 +196,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         now: Timestamp::now(),
     };
     let ended = match &cli.command {
+        Command::Run(arguments) => on_runtime(run::run(arguments, &context)),
         Command::Check(arguments) => check::run(arguments, &context),
         Command::Inspect(arguments) => inspect::run(arguments, &context),
         Command::Plan(arguments) => on_runtime(plan::run(arguments, &context)),
@@ -190,6 +204,11 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::History(arguments) => on_runtime(history::run(arguments, &context)),
         Command::Restore(arguments) => on_runtime(restore::run(arguments, &context)),
         Command::Release(arguments) => on_runtime(release::run(arguments, &context)),
+        Command::Status(arguments) => on_runtime(status::run(arguments, &context)),
+        Command::Activate(arguments) => on_runtime(activate::run(arguments, &context)),
+        Command::Approve(arguments) => on_runtime(approve::run(arguments, &context)),
+        Command::Pause(arguments) => on_runtime(pause::pause(arguments, &context)),
+        Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -1,9 +1,10 @@
 //! `certroll release`: let a service be planned again.
 
 use certroll_core::id::CloudServiceId;
+use certroll_core::ports::JournalFault;
 use certroll_core::standing::{Decided, Decision, Standing, Standings};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::confirm::confirm;
 use super::elapsed::moment;
@@ -11,6 +12,7 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::terminal::printable;
 use super::{Context, output, select};
+use crate::admin::{ReleaseRequest, client};
 use crate::config::Settings;
 use crate::records::Records;
 
@@ -18,7 +20,7 @@ use crate::records::Records;
 ///
 /// A change that was put back is not tried again with the same versions, and a service that is stuck is left alone, until
 /// a version is superseded in the vault or somebody says with this command that the cause is gone. It changes nothing in
-/// Azure: the next plan does what follows.
+/// Azure: the next plan does what follows. Where `certroll run` holds the journal, it is told to release the service.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -46,8 +48,8 @@ pub struct ReleaseArguments {
 pub async fn run(arguments: &ReleaseArguments, context: &Context) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
-    let records = Records::write(&settings.journal, "certroll release").await?;
-    let standings = records.journal.standings().await?;
+    let scribe = Scribe::of(&settings).await?;
+    let standings = scribe.records().journal.standings().await?;
     let service = service(&arguments.service, &settings, &standings)?;
     let standing = standings.of(&service);
     let held = held(&standing);
@@ -69,10 +71,47 @@ pub async fn run(arguments: &ReleaseArguments, context: &Context) -> Result<Exit
     }
     output::write_message(&shown);
     confirm(arguments.yes, &format!("Release `{}`?", service.name()), "released", context)?;
-    let decided = Decided { at: context.now, service: service.clone(), decision: Decision::Released };
-    records.journal.decide(&decided).await?;
+    match scribe {
+        Scribe::Itself(records) => {
+            let decided = Decided { at: context.now, service: service.clone(), decision: Decision::Released };
+            records.journal.decide(&decided).await?;
+        }
+        Scribe::Daemon(_) => {
+            let request = ReleaseRequest { service: service.clone() };
+            let _: Value = client::post(&settings.admin.socket, "/release", &request).await?;
+        }
+    }
     let message = format!("released; `certroll plan {}` shows what follows\n", service.name());
     told(&service, &held, &message, context)
+}
+
+/// Who writes the journal: this command, or the running daemon for it.
+enum Scribe {
+    Itself(Records),
+    Daemon(Records),
+}
+
+impl Scribe {
+    async fn of(settings: &Settings) -> Result<Self, Failure> {
+        match Records::write(&settings.journal, "certroll release").await {
+            Ok(records) => Ok(Self::Itself(records)),
+            Err(error) if error.kind == JournalFault::Held => {
+                // A daemon that answers writes for us; otherwise it is said who holds the journal.
+                let answers: Result<Value, _> = client::get(&settings.admin.socket, "/status").await;
+                match answers {
+                    Ok(_) => Ok(Self::Daemon(Records::read(&settings.journal)?)),
+                    Err(_) => Err(error.into()),
+                }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn records(&self) -> &Records {
+        match self {
+            Self::Itself(records) | Self::Daemon(records) => records,
+        }
+    }
 }
 
 fn told(

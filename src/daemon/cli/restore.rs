@@ -1,5 +1,7 @@
 //! `certroll restore`: put back what the last rollout changed.
 
+use std::collections::BTreeMap;
+
 use certroll_core::id::CloudServiceId;
 use certroll_core::plan::PlanReport;
 use certroll_core::ports::RolloutJournal;
@@ -74,7 +76,7 @@ async fn confirmed(
 ) -> Result<Chosen, Failure> {
     let rollout = last(&policy.service, work.journal()).await?;
     let planned = work.look_back(policy, &rollout).await;
-    let report = PlanReport { at: context.now, services: vec![planned.clone()] };
+    let report = PlanReport { at: context.now, services: vec![planned.clone()], vaults: BTreeMap::new() };
     output::write_message(&format!("{}\n", report::text(&report, &context.stderr)));
     let without = |exit| Ok(Chosen { updates: Vec::new(), exit: Some(exit) });
     let update = match planned.status {

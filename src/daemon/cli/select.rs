@@ -28,7 +28,7 @@ pub fn select(policy: &Policy, named: &[String]) -> Result<Policy, Failure> {
 ///
 /// # Errors
 /// No service has the name, or several have.
-pub(super) fn find<'a>(policy: &'a Policy, name: &str) -> Result<&'a ServicePolicy, Failure> {
+pub(crate) fn find<'a>(policy: &'a Policy, name: &str) -> Result<&'a ServicePolicy, Failure> {
     if let Ok(id) = name.parse::<certroll_core::id::CloudServiceId>() {
         return policy
             .services

@@ -98,17 +98,7 @@ impl RolloutObserver for Watch {
     fn waiting(&self, rollout: &RolloutId, progress: &Progress) {
         let mut rollouts = self.rollouts.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(watched) = rollouts.get_mut(rollout) else { return };
-        let text = match progress {
-            Progress::Busy { state } => format!("another operation keeps the service busy ({state})"),
-            Progress::Operation { started, instances } => {
-                format!("Azure works on it; {started} of {instances} instances are started")
-            }
-            Progress::Domain { domain } => format!("update domain {domain} is walked"),
-            Progress::Examining { mismatches } => {
-                format!("not yet right: {}", mismatches.first().map_or("", String::as_str))
-            }
-            Progress::Repeating { message } => format!("a call is repeated: {message}"),
-        };
+        let text = progress.to_string();
         if watched.last == text {
             return;
         }
@@ -118,7 +108,7 @@ impl RolloutObserver for Watch {
 }
 
 /// What happened, in plain words.
-pub(super) fn said(event: &Event, phase: Phase) -> String {
+pub(crate) fn said(event: &Event, phase: Phase) -> String {
     match event {
         Event::Opened { update, .. } => {
             format!(

@@ -8,7 +8,8 @@ use certroll_core::policy::Policy;
 use super::check::Checker;
 use super::problem::Problem;
 use super::section::{
-    self, HttpSettings, IdentitySettings, JournalSettings, LogSettings, Merged, PollSettings, RolloutSettings,
+    self, AdminSettings, HttpSettings, IdentitySettings, JournalSettings, LogSettings, Merged,
+    MonitoringSettings, PollSettings, RolloutSettings,
 };
 
 /// Everything that was asked for, checked. The only form of the configuration that the rest of the program sees.
@@ -28,6 +29,10 @@ pub struct Settings {
     pub rollout: RolloutSettings,
     /// Where rollouts are recorded.
     pub journal: JournalSettings,
+    /// Where people ask the running daemon.
+    pub admin: AdminSettings,
+    /// Where monitoring asks the running daemon.
+    pub monitoring: MonitoringSettings,
     /// What is logged, and how.
     pub log: LogSettings,
     /// The files that were read, in their order.
@@ -46,6 +51,8 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
     let plan = section::check_plan(&merged.plan, checker);
     let rollout = section::check_rollout(&merged.rollout, checker);
     let journal = section::check_journal(&merged.journal, checker);
+    let admin = section::check_admin(&merged.admin, checker);
+    let monitoring = section::check_monitoring(&merged.monitoring, checker);
     let log = section::check_log(&merged.log);
     let services = section::check_services(merged.service.as_deref().unwrap_or_default(), checker);
     let mut cloud = cloud?;
@@ -61,6 +68,8 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
         policy: Policy { services, settle, urgent_before_expiry },
         rollout: rollout?,
         journal: journal?,
+        admin: admin?,
+        monitoring: monitoring?,
         log,
         files: checker.sources.files(),
         warnings: Vec::new(),

@@ -3,11 +3,14 @@
 //! Messages are lower case and hold no values; fields carry them. What may be logged is an allow-list: identifiers,
 //! states and numbers, never a token, key, certificate file or cscfg.
 
+pub mod metrics;
+
 use std::io::IsTerminal;
 
 use thiserror::Error;
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
 use crate::config::{LogFormat, LogLevel, LogSettings};
 
@@ -24,9 +27,35 @@ pub enum TelemetryError {
         /// What the parser says.
         source: tracing_subscriber::filter::ParseError,
     },
+    /// The settings ask for the journal, and it is not there.
+    #[error("the systemd journal cannot be reached; expected it since `log.format` is `journald`")]
+    Journal {
+        /// Why.
+        source: std::io::Error,
+    },
     /// Something else logs already.
     #[error("logging was started twice")]
     Started,
+}
+
+/// Changes what is logged while the process runs.
+#[derive(Clone, Debug)]
+pub struct Control {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// What the command line or the environment asked for goes before every configuration.
+    fixed: bool,
+}
+
+impl Control {
+    /// Logs by the level of other settings from now on.
+    pub fn apply(&self, settings: LogSettings) {
+        if self.fixed {
+            return;
+        }
+        if let Err(error) = self.filter.reload(EnvFilter::new(directives(settings.level))) {
+            tracing::warn!(error = %error, "the level of messages cannot be changed");
+        }
+    }
 }
 
 /// Starts logging, once in a process.
@@ -34,26 +63,64 @@ pub enum TelemetryError {
 /// `level` (from the command line) goes before `filter` (from `CERTROLL_LOG`), which goes before the settings.
 ///
 /// # Errors
-/// The filter is malformed, or logging was started before.
+/// The filter is malformed, logging was started before, or the journal that is asked for cannot be reached.
 pub fn start(
     settings: LogSettings,
     level: Option<LogLevel>,
     filter: Option<&str>,
     colour: bool,
-) -> Result<(), TelemetryError> {
-    let filter = filter_of(settings, level, filter)?;
-    let json = match settings.format {
-        LogFormat::Json => true,
-        LogFormat::Text => false,
-        LogFormat::Auto => !std::io::stderr().is_terminal(),
+) -> Result<Control, TelemetryError> {
+    let fixed = level.is_some() || filter.is_some_and(|text| !text.trim().is_empty());
+    let (filter, handle) = reload::Layer::new(filter_of(settings, level, filter)?);
+    let written = match form(settings.format, std::io::stderr().is_terminal(), goes_to_journal()) {
+        Form::Journald => tracing_journald::layer()
+            .map_err(|source| TelemetryError::Journal { source })?
+            .with_syslog_identifier("certroll".to_owned())
+            .with_field_prefix(Some("CERTROLL".to_owned()))
+            .boxed(),
+        Form::Json => fmt::layer()
+            .with_writer(std::io::stderr)
+            .with_ansi(false)
+            .json()
+            .flatten_event(true)
+            .with_current_span(true)
+            .with_span_list(false)
+            .boxed(),
+        Form::Text => fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false).boxed(),
     };
-    let builder = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour && !json);
-    let started = if json {
-        builder.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init()
-    } else {
-        builder.with_target(false).try_init()
-    };
-    started.map_err(|_| TelemetryError::Started)
+    // The filter is the innermost layer, by whose type its handle is known.
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(written)
+        .try_init()
+        .map_err(|_| TelemetryError::Started)?;
+    Ok(Control { filter: handle, fixed })
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Text,
+    Json,
+    Journald,
+}
+
+fn form(format: LogFormat, terminal: bool, journal: bool) -> Form {
+    match format {
+        LogFormat::Json => Form::Json,
+        LogFormat::Text => Form::Text,
+        LogFormat::Journald => Form::Journald,
+        LogFormat::Auto if terminal => Form::Text,
+        LogFormat::Auto if journal => Form::Journald,
+        LogFormat::Auto => Form::Json,
+    }
+}
+
+/// Whether standard error is connected to the systemd journal: `$JOURNAL_STREAM` has its device and inode
+/// (systemd.exec(5)). A process that redirected it inherits the variable all the same.
+fn goes_to_journal() -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let Ok(named) = std::env::var("JOURNAL_STREAM") else { return false };
+    std::fs::metadata("/dev/stderr").is_ok_and(|found| named == format!("{}:{}", found.dev(), found.ino()))
 }
 
 fn filter_of(
@@ -85,6 +152,21 @@ fn directives(level: LogLevel) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn messages_have_the_form_of_what_they_go_to() {
+        for (format, terminal, journal, expected) in [
+            (LogFormat::Auto, true, false, Form::Text),
+            (LogFormat::Auto, true, true, Form::Text),
+            (LogFormat::Auto, false, true, Form::Journald),
+            (LogFormat::Auto, false, false, Form::Json),
+            (LogFormat::Text, false, true, Form::Text),
+            (LogFormat::Json, true, true, Form::Json),
+            (LogFormat::Journald, true, false, Form::Journald),
+        ] {
+            assert_eq!(form(format, terminal, journal), expected, "{format:?} {terminal} {journal}");
+        }
+    }
 
     #[test]
     fn the_command_line_goes_before_the_variable_and_that_before_the_file() {

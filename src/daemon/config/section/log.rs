@@ -71,13 +71,15 @@ impl LogLevel {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
+    /// Text on a terminal, the journal where standard error goes there, JSON elsewhere.
     #[default]
     Auto,
     /// Text for people.
     Text,
     /// A JSON object a line.
     Json,
+    /// The systemd journal, with its fields.
+    Journald,
 }
 
 pub(crate) fn check(keys: &LogKeys) -> LogSettings {

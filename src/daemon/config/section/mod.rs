@@ -1,6 +1,7 @@
 //! The tables of the configuration, one file each: the keys as they are written, the checked settings, and the step
 //! from the one to the other. A new key goes into the struct that has the keys and into `config/certroll.toml`.
 
+mod admin;
 mod cloud;
 mod http;
 mod identity;
@@ -11,6 +12,7 @@ mod poll;
 mod rollout;
 mod service;
 
+pub use admin::{AdminSettings, MonitoringSettings};
 pub use http::{HttpSettings, ProxySettings};
 pub use identity::{ClientCertificate, IdentitySettings, ManagedIdentity};
 pub use journal::JournalSettings;
@@ -18,6 +20,7 @@ pub use log::{LogFormat, LogLevel, LogSettings};
 pub use poll::{PollSettings, PollTrigger};
 pub use rollout::RolloutSettings;
 
+pub(crate) use admin::{AdminKeys, MonitoringKeys};
 pub(crate) use cloud::{ApiKeys, CloudName, CustomCloudKeys};
 pub(crate) use http::HttpKeys;
 pub(crate) use identity::IdentityKeys;
@@ -28,6 +31,7 @@ pub(crate) use poll::PollKeys;
 pub(crate) use rollout::RolloutKeys;
 pub(crate) use service::ServiceKeys;
 
+pub(crate) use admin::{check_admin, check_monitoring};
 pub(crate) use cloud::check as check_cloud;
 pub(crate) use http::check as check_http;
 pub(crate) use identity::{authority_host as check_authority_host, check as check_identity};
@@ -65,6 +69,10 @@ pub(crate) struct Merged {
     pub(crate) rollout: RolloutKeys,
     /// Where rollouts are recorded.
     pub(crate) journal: JournalKeys,
+    /// Where people ask the running daemon.
+    pub(crate) admin: AdminKeys,
+    /// Where monitoring asks the running daemon.
+    pub(crate) monitoring: MonitoringKeys,
     /// What is logged, and how.
     pub(crate) log: LogKeys,
     /// The cloud services that certroll looks after.

@@ -1,0 +1,284 @@
+//! The process that runs for years: `certroll run`.
+//!
+//! One task looks and begins (`reconcile`); others only ask it to (`schedule`, events, people). Rollouts are led beside it.
+//! Every task that ends before it is asked to ends the process with its cause: a daemon that does half of its work is
+//! worse than one that is started anew.
+
+pub mod generation;
+pub mod heart;
+pub mod monitoring;
+pub mod pauses;
+pub mod reconcile;
+pub mod reload;
+pub mod schedule;
+pub mod state;
+pub mod systemd;
+pub mod witness;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use certroll_core::ports::{Clock, JournalError};
+use certroll_engine::locks::ServiceLocks;
+use thiserror::Error;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
+
+use crate::activation::{Reason, activations};
+use crate::adapters::SystemClock;
+use crate::admin::server::{Desk, Socket, SocketError, serve};
+use crate::assembly::AssemblyError;
+use crate::config::Settings;
+use crate::records::Records;
+use crate::telemetry::Control;
+use crate::telemetry::metrics::{Metrics, MetricsError};
+use generation::{Generation, Lasting};
+use heart::Heart;
+use monitoring::Watchtower;
+use pauses::{PauseError, Pauses};
+use reconcile::{Parts, ReconcileError, Reconciler};
+use reload::{Load, Reloader};
+use state::State;
+use witness::{Chronicle, Scribe};
+
+/// How long the reconciler may take from the start to its first word: the journal is read in between.
+const FIRST_WORD: Duration = Duration::from_secs(120);
+
+/// Why the daemon cannot start, or ended before it was asked to.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// What a person paused is not known.
+    #[error(transparent)]
+    Pauses(#[from] PauseError),
+    /// The settings do not fit together, or a file that they name cannot be used.
+    #[error(transparent)]
+    Assembly(#[from] AssemblyError),
+    /// The admin socket cannot be made.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// A fault of the program.
+    #[error("the metrics cannot be made")]
+    Metrics(#[from] MetricsError),
+    /// The system refuses to tell of signals.
+    #[error("signals cannot be heard")]
+    Signals(#[source] std::io::Error),
+    /// The reconciler ended.
+    #[error(transparent)]
+    Reconcile(#[from] ReconcileError),
+    /// Another task ended, which none does before it is asked to.
+    #[error("the task `{task}` ended by itself")]
+    Ended {
+        /// Which.
+        task: &'static str,
+    },
+    /// A task panicked.
+    #[error("a task broke off")]
+    Broken(#[source] JoinError),
+}
+
+/// How the daemon ended where nothing failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// Everything came to a safe point.
+    Drained,
+    /// A second signal asked to leave at once.
+    AtOnce,
+}
+
+/// What the daemon is started with.
+pub struct Start {
+    /// The settings.
+    pub settings: Settings,
+    /// Reads them again.
+    pub load: Load,
+    /// Changes what is logged.
+    pub log: Control,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+enum Heard {
+    Stop,
+    Reload,
+}
+
+impl Signals {
+    fn new() -> Result<Self, RunError> {
+        let hear = |kind| signal(kind).map_err(RunError::Signals);
+        Ok(Self {
+            terminate: hear(SignalKind::terminate())?,
+            interrupt: hear(SignalKind::interrupt())?,
+            hangup: hear(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Heard {
+        tokio::select! {
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.hangup.recv() => Heard::Reload,
+        }
+    }
+}
+
+type Tasks = JoinSet<(&'static str, Result<(), RunError>)>;
+
+/// Runs until a signal asks to stop.
+///
+/// # Errors
+/// It cannot start, or a task ended before it was asked to.
+pub async fn run(start: Start) -> Result<Ended, RunError> {
+    let Start { settings, load, log } = start;
+    // First, so that no signal of the start is lost.
+    let mut signals = Signals::new()?;
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let records = Records::write(&settings.journal, "certroll run").await?;
+    let pauses = Pauses::open(&settings.journal.directory)?;
+    let socket = Socket::bind(&settings.admin.socket)?;
+    let state =
+        Arc::new(State::new(settings.cloud.name.clone(), settings.policy.clone(), pauses, clock.now()));
+    let metrics = Arc::new(Metrics::new()?);
+    let lasting = Lasting {
+        clock: Arc::clone(&clock),
+        records: records.clone(),
+        observer: Arc::new(Scribe { state: Arc::clone(&state) }),
+        locks: ServiceLocks::new(),
+    };
+    let generation = Arc::new(Generation::new(settings, &lasting, None)?);
+    let (generations, generation_seen) = watch::channel(generation);
+    let (activator, activations) = activations();
+    let (ask_to_stop, stop) = watch::channel(false);
+    let heart = Heart::new(FIRST_WORD);
+
+    let mut tasks: Tasks = JoinSet::new();
+    let reconciler = Reconciler::new(Parts {
+        generations: generation_seen.clone(),
+        clock: Arc::clone(&clock),
+        state: Arc::clone(&state),
+        witness: Arc::new(Chronicle {
+            state: Arc::clone(&state),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        }),
+        activator: activator.clone(),
+        activations,
+        heart: heart.clone(),
+        stop: stop.clone(),
+        events: false,
+    });
+    tasks.spawn(async move { (RECONCILE, reconciler.run().await.map_err(RunError::from)) });
+    let desk = Desk {
+        state: Arc::clone(&state),
+        activator: activator.clone(),
+        journal: Arc::clone(&records.journal),
+        clock: Arc::clone(&clock),
+    };
+    let admin = serve(socket, desk, stop.clone());
+    tasks.spawn(async move { ("admin", ended_after(admin).await) });
+    let times =
+        schedule::run(generation_seen.clone(), Arc::clone(&clock), Arc::clone(&state), activator.clone());
+    tasks.spawn(async move { ("schedule", ended_after(times).await) });
+    let manager = systemd::run(heart.clone(), Arc::clone(&state), Arc::clone(&clock));
+    tasks.spawn(async move { ("systemd", ended_after(manager).await) });
+    let _watchtower = Watchtower {
+        state: Arc::clone(&state),
+        heart,
+        metrics,
+        generations: generation_seen.clone(),
+        clock: Arc::clone(&clock),
+        journal: Arc::clone(&records.journal),
+    };
+
+    // Nobody can have closed it yet.
+    let _ = activator.activate(Reason::Start);
+    systemd::ready();
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        cloud = %state.view(clock.now()).cloud,
+        services = state.policy().services.len(),
+        "certroll is running"
+    );
+    let reloader = Reloader {
+        load,
+        generations,
+        lasting,
+        state: Arc::clone(&state),
+        activator,
+        refused: Box::new(|_| {}),
+    };
+    let cause = loop {
+        tokio::select! {
+            heard = signals.next() => match heard {
+                Heard::Stop => break None,
+                Heard::Reload => {
+                    reloader.reload().await;
+                    log.apply(reloader.generations.borrow().settings.log);
+                }
+            },
+            Some(ended) = tasks.join_next() => break Some(cause_of(ended)),
+        }
+    };
+    state.stopping();
+    systemd::stopping();
+    match &cause {
+        None => tracing::info!("stopping at the next safe point; a second signal leaves at once"),
+        Some(cause) => tracing::error!(cause = %cause, "stopping, since a part of certroll ended"),
+    }
+    ask_to_stop.send_replace(true);
+    let ended = tokio::select! {
+        ended = drain(&mut tasks, cause.is_none()) => ended,
+        () = asked_again(&mut signals) => {
+            tracing::warn!("left at once; the next start goes on with what has no ending");
+            Ok(Ended::AtOnce)
+        }
+    };
+    cause.map_or(ended, Err)
+}
+
+/// The one task whose end is the end of a drain.
+const RECONCILE: &str = "reconcile";
+
+/// Gives the end of a task that has nothing to tell.
+async fn ended_after(task: impl Future<Output = ()>) -> Result<(), RunError> {
+    task.await;
+    Ok(())
+}
+
+fn cause_of(ended: Result<(&'static str, Result<(), RunError>), JoinError>) -> RunError {
+    match ended {
+        Ok((_, Err(error))) => error,
+        Ok((task, Ok(()))) => RunError::Ended { task },
+        Err(error) => RunError::Broken(error),
+    }
+}
+
+/// Waits until the reconciler has ended, and then as long as answers under way may take.
+async fn drain(tasks: &mut Tasks, reconciles: bool) -> Result<Ended, RunError> {
+    // Where the reconciler itself has failed there is nothing to wait for.
+    let mut waits = reconciles;
+    while waits && let Some(ended) = tasks.join_next().await {
+        match ended {
+            Ok((RECONCILE, result)) => {
+                result?;
+                waits = false;
+            }
+            Ok((_, Ok(()))) => {}
+            Ok((_, Err(error))) => return Err(error),
+            Err(error) => return Err(RunError::Broken(error)),
+        }
+    }
+    tasks.abort_all();
+    Ok(Ended::Drained)
+}
+
+async fn asked_again(signals: &mut Signals) {
+    while !matches!(signals.next().await, Heard::Stop) {}
+}
