@@ -13,6 +13,7 @@
 mod call;
 mod options;
 mod services;
+mod signing_keys;
 mod token;
 mod transport;
 mod vault;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 
 /// Runs commands: how the az command is asked for a token.
 pub use azure_identity::Executor;
+use certroll_core::event::SigningKeys;
 use certroll_core::ports::{CloudServices, PortError, VaultReader};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
@@ -32,6 +34,7 @@ use call::Caller;
 pub use call::{CallCount, Operation, Outcome, Quota};
 pub use options::{AzureOptions, Limits, Network, Proxy, SetupError};
 use services::Services;
+use signing_keys::{AuthorityHosts, TenantKeys};
 pub use token::{
     ClientCertificate, ClientCertificateError, Environment, IdentityKind, IdentityOptions, ManagedIdentity,
     TokenHolder,
@@ -49,6 +52,8 @@ const USER_AGENT: &str = concat!("certroll/", env!("CARGO_PKG_VERSION"));
 #[derive(Clone)]
 pub struct Azure {
     caller: Arc<Caller>,
+    /// To the authorities of the cloud, without a token.
+    authorities: Arc<dyn Transport>,
 }
 
 /// The ways to the network, for tests that put something else in their place.
@@ -105,6 +110,7 @@ impl Azure {
             reason: "`IDENTITY_ENDPOINT` is not a URL".to_owned(),
         })?;
         let user_agent = HeaderValue::from_static(USER_AGENT);
+        let authorities = AuthorityHosts::new(token::authorities(&cloud), Arc::clone(&wires.cloud));
         let transport: Arc<dyn Transport> = Arc::new(CloudHosts::new(cloud.clone(), wires.cloud));
         let means = Means {
             cloud_name: cloud.name.clone(),
@@ -120,7 +126,7 @@ impl Azure {
         let tokens = Tokens::new(means, links);
         let (limits, clock) = (options.limits.clone(), Arc::clone(&options.clock));
         let caller = Caller::new(cloud, limits, transport, tokens, clock, user_agent);
-        Ok(Self { caller: Arc::new(caller) })
+        Ok(Self { caller: Arc::new(caller), authorities: Arc::new(authorities) })
     }
 
     /// Reads key vaults.
@@ -131,6 +137,18 @@ impl Azure {
     /// Reads and updates cloud services.
     pub fn cloud_services(&self) -> Arc<dyn CloudServices> {
         Arc::new(Services::new(Arc::clone(&self.caller)))
+    }
+
+    /// The keys that tokens of a tenant, given by its id, are signed with. What is returned keeps them, so it is made
+    /// once.
+    pub fn signing_keys(&self, tenant: &str) -> Arc<dyn SigningKeys> {
+        Arc::new(TenantKeys::new(
+            self.caller.cloud.authority_host.clone(),
+            Arc::clone(&self.authorities),
+            tenant.to_owned(),
+            self.caller.clock(),
+            HeaderValue::from_static(USER_AGENT),
+        ))
     }
 
     /// Gets a token, or says why there is none: what `doctor` asks first.

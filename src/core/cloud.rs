@@ -25,6 +25,12 @@ pub struct AzureCloud {
     pub vault_api_version: String,
     /// `api-version` of Microsoft.KeyVault/vaults in Resource Manager.
     pub vault_resource_api_version: String,
+    /// The name by which Event Grid asks for consent (`WebHook-Request-Origin`), where it is known.
+    #[serde(default)]
+    pub event_grid_origin: Option<String>,
+    /// The application that Event Grid's tokens are given to, where it is known.
+    #[serde(default)]
+    pub event_grid_application: Option<String>,
 }
 
 /// The Key Vault data plane version that every cloud is known to answer.
@@ -42,9 +48,11 @@ impl AzureCloud {
             "vault.azure.net",
             "2022-09-04",
         )
+        .with_event_grid("eventgrid.azure.net", Some("4962773b-9cdb-44cf-a8bf-237846a00ab7"))
     }
 
-    /// Azure China, operated by 21Vianet. 2022-04-04 is the version that is known to work there.
+    /// Azure China, operated by 21Vianet. 2022-04-04 is the version that is known to work there. No document names the
+    /// application of its Event Grid: each tenant shows it as the service principal `Microsoft.EventGrid`.
     pub fn china() -> Self {
         Self::of(
             "china",
@@ -53,6 +61,7 @@ impl AzureCloud {
             "vault.azure.cn",
             "2022-04-04",
         )
+        .with_event_grid("eventgrid.azure.cn", None)
     }
 
     /// Azure for US Government.
@@ -64,6 +73,7 @@ impl AzureCloud {
             "vault.usgovcloudapi.net",
             "2022-09-04",
         )
+        .with_event_grid("eventgrid.azure.us", Some("54316b56-3481-47f9-8f30-0300f5542a7b"))
     }
 
     /// A cloud from its three host names, with the scopes that follow from them.
@@ -84,6 +94,16 @@ impl AzureCloud {
             cloud_services_api_version: api.to_owned(),
             vault_api_version: VAULT_API_VERSION.to_owned(),
             vault_resource_api_version: VAULT_RESOURCE_API_VERSION.to_owned(),
+            event_grid_origin: None,
+            event_grid_application: None,
+        }
+    }
+
+    fn with_event_grid(self, origin: &str, application: Option<&str>) -> Self {
+        Self {
+            event_grid_origin: Some(origin.to_owned()),
+            event_grid_application: application.map(str::to_owned),
+            ..self
         }
     }
 

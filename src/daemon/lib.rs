@@ -8,6 +8,7 @@ pub mod admin;
 pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod http;
 pub mod records;
 pub mod status;
 pub mod telemetry;

@@ -4,7 +4,7 @@
 mod classify;
 mod count;
 mod hint;
-mod json;
+pub(crate) mod json;
 mod pages;
 mod quota;
 mod retry_after;
@@ -200,6 +200,11 @@ impl Caller {
             Ok(token) => Ok(crate::TokenCheck { holder: token.holder.clone(), until: token.until }),
             Err(none) => Err(self.none(format!("getting a token for {whom}"), &none)),
         }
+    }
+
+    /// The clock that everything goes by.
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.clock)
     }
 
     /// The time.

@@ -156,6 +156,17 @@ const ALIASES: [&[&str]; 3] = [
     &["login.microsoftonline.com", "login.windows.net", "login.microsoft.com"],
 ];
 
+fn aliases(cloud: &AzureCloud) -> &'static [&'static str] {
+    let group = ALIASES.iter().find(|group| group.contains(&cloud.authority_host.as_str()));
+    group.copied().unwrap_or_default()
+}
+
+/// The token authority of a cloud, and the other names that it goes by.
+pub(crate) fn authorities(cloud: &AzureCloud) -> Vec<String> {
+    let aliases = aliases(cloud).iter().map(|alias| (*alias).to_owned());
+    aliases.chain([cloud.authority_host.clone()]).collect()
+}
+
 /// The cloud with the token authority that the options or the environment choose.
 ///
 /// # Errors
@@ -170,11 +181,7 @@ pub(crate) fn with_authority(
         return Ok(cloud.clone());
     };
     let host = named.strip_prefix("https://").unwrap_or(named).trim_end_matches('/').to_ascii_lowercase();
-    let aliases = ALIASES
-        .iter()
-        .find(|group| group.contains(&cloud.authority_host.as_str()))
-        .copied()
-        .unwrap_or_default();
+    let aliases = aliases(cloud);
     if host == cloud.authority_host || aliases.contains(&host.as_str()) {
         return Ok(AzureCloud { authority_host: host, ..cloud.clone() });
     }

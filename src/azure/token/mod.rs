@@ -22,8 +22,8 @@ use serde_json::Value;
 
 pub use assertion::{ClientCertificate, ClientCertificateError};
 pub(crate) use chain::links;
-pub(crate) use identity::with_authority;
 pub use identity::{Environment, IdentityKind, IdentityOptions, ManagedIdentity};
+pub(crate) use identity::{authorities, with_authority};
 pub(crate) use link::{Command, Link, METADATA, Means};
 
 /// A token with less life left than this is renewed, in seconds: a PUT with its waiting fits into it.

@@ -10,6 +10,9 @@ use crate::id::VaultName;
 /// Events of one delivery: the most that Event Grid puts into a batch.
 pub const EVENTS: usize = 5000;
 
+/// Longest validation code that is answered with, in bytes: it is a GUID, and nobody else's text is to be echoed.
+const CODE: usize = 256;
+
 /// A request of Event Grid, without what carried it.
 #[derive(Clone, Copy)]
 pub struct Delivery<'a> {
@@ -78,8 +81,10 @@ pub fn read(delivery: &Delivery<'_>) -> Result<Told, DeliveryError> {
     if of_type("SubscriptionDeletion") || of_type("Unsubscribe") {
         return Ok(Told::Unsubscribed);
     }
-    // Binary mode: the attributes are headers, the body is the data.
-    if let (Some(_), Some(event_type)) = (header("ce-specversion"), header("ce-type")) {
+    // Binary mode: the attributes are headers, the body is the data. What calls itself structured or a batch is not in
+    // that mode, whatever headers it has besides (CloudEvents HTTP binding, 3).
+    let structured = header("content-type").is_some_and(is_structured);
+    if let (false, Some(_), Some(event_type)) = (structured, header("ce-specversion"), header("ce-type")) {
         let data = if delivery.body.is_empty() { Value::Null } else { json(delivery.body)? };
         let envelope = Envelope {
             event_type,
@@ -100,6 +105,12 @@ pub fn read(delivery: &Delivery<'_>) -> Result<Told, DeliveryError> {
     if events.len() > EVENTS {
         return Err(DeliveryError::TooMany { found: events.len() });
     }
+    // The handshake comes alone. Within a batch it would let one event hide what the others say.
+    if let [event] = events
+        && let Some(validation) = Fields::of(event).and_then(validation)
+    {
+        return Ok(validation);
+    }
     let mut notices = Vec::new();
     let mut ignored = 0;
     for (number, event) in events.iter().enumerate() {
@@ -107,9 +118,6 @@ pub fn read(delivery: &Delivery<'_>) -> Result<Told, DeliveryError> {
             let place = if body.is_array() { format!("event {}", number + 1) } else { "the body".to_owned() };
             return Err(DeliveryError::NotAnEvent { place, found: word(event) });
         };
-        if let Some(validation) = validation(fields) {
-            return Ok(validation);
-        }
         match envelope(fields).and_then(|envelope| envelope.notice()) {
             Some(notice) => notices.push(notice),
             None => ignored += 1,
@@ -121,6 +129,12 @@ pub fn read(delivery: &Delivery<'_>) -> Result<Told, DeliveryError> {
 fn json(body: &[u8]) -> Result<Value, DeliveryError> {
     serde_json::from_slice(body)
         .map_err(|error| DeliveryError::NotJson { line: error.line(), column: error.column() })
+}
+
+/// `application/cloudevents+json`, `application/cloudevents-batch+json`.
+fn is_structured(content_type: &str) -> bool {
+    const PREFIX: &str = "application/cloudevents";
+    content_type.get(..PREFIX.len()).is_some_and(|start| start.eq_ignore_ascii_case(PREFIX))
 }
 
 /// An event of either schema: `eventType` and `topic`, or `type` and `source`.
@@ -144,6 +158,9 @@ fn validation(fields: Fields<'_>) -> Option<Told> {
     let data = fields.value("data")?;
     let unpacked = data.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
     let code = Fields::of(unpacked.as_ref().unwrap_or(data))?.text("validationCode")?.to_owned();
+    if code.len() > CODE {
+        return None;
+    }
     Some(Told::Validation { code, vault: vault_of_topic(fields.text("topic")) })
 }
 

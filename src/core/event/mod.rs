@@ -6,6 +6,7 @@
 
 mod delivery;
 mod fields;
+mod keys;
 mod notice;
 mod token;
 
@@ -13,5 +14,6 @@ mod token;
 mod tests;
 
 pub use delivery::{Delivery, DeliveryError, EVENTS, Told, read};
+pub use keys::{KeyAnswer, KeysUnavailable, SigningKeys};
 pub use notice::{NoticeKind, VaultNotice};
-pub use token::{Denied, SigningKey, TokenError, TokenPolicy, UnverifiedToken, VerifiedToken};
+pub use token::{Denied, SigningKey, TokenError, TokenPolicy, TokenVersion, UnverifiedToken, VerifiedToken};

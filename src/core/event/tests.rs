@@ -84,6 +84,15 @@ fn binary_mode_has_its_attributes_in_headers() {
         assert_eq!(notices(told_with(&headers, body).unwrap()), [expected()]);
     }
     assert!(told_with(&headers, b"{").is_err());
+    // What says that it is structured is read as such, also with those headers.
+    for content_type in ["application/cloudevents+json; charset=utf-8", "Application/CloudEvents-Batch+JSON"]
+    {
+        let mut headers = headers.to_vec();
+        headers.push(("content-type", content_type));
+        headers[1].1 = "Microsoft.Storage.BlobCreated";
+        let body = json!([cloud_event()]).to_string();
+        assert_eq!(notices(told_with(&headers, body.as_bytes()).unwrap()), [expected()]);
+    }
 }
 
 #[test]
@@ -149,9 +158,16 @@ fn a_validation_is_answered_with_its_code() {
         let vault = Some("kv-edge".parse().unwrap());
         assert_eq!(told(&body), Told::Validation { code: "512d38b6".to_owned(), vault });
     }
-    // Without a code there is nothing to answer with.
-    let body = json!([{ "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": {} }]);
-    assert_eq!(told(&body), Told::Events { notices: Vec::new(), ignored: 1 });
+    // Without a code there is nothing to answer with, and a code is no place to be echoed from.
+    for data in [json!({}), json!({ "validationCode": "x".repeat(300) })] {
+        let body = json!([{ "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "data": data }]);
+        assert_eq!(told(&body), Told::Events { notices: Vec::new(), ignored: 1 });
+    }
+    // Among others it is none, and hides nothing.
+    let validation = json!({ "eventType": "Microsoft.EventGrid.SubscriptionValidationEvent", "topic": TOPIC,
+        "data": { "validationCode": "512d38b6" } });
+    let told = told(&json!([validation, event_grid()]));
+    assert_eq!(told, Told::Events { notices: vec![expected()], ignored: 1 });
 }
 
 #[test]
@@ -199,10 +215,6 @@ fn now() -> Timestamp {
 fn policy() -> TokenPolicy {
     TokenPolicy {
         tenant: "tenant-1".to_owned(),
-        issuers: vec![
-            "https://sts.chinacloudapi.cn/tenant-1/".to_owned(),
-            "https://login.partner.microsoftonline.cn/tenant-1/v2.0".to_owned(),
-        ],
         audiences: vec!["app-1".to_owned(), "api://app-1".to_owned()],
         applications: vec!["4962773b-9cdb-44cf-a8bf-237846a00ab7".to_owned()],
         role: "AzureEventGridSecureWebhookSubscriber".to_owned(),
@@ -235,14 +247,19 @@ fn read_token(claims: &Value) -> UnverifiedToken {
 }
 
 fn judged(claims: &Value) -> Result<VerifiedToken, Denied> {
-    super::token::claims_of(&read_token(claims), &policy(), now())
+    let token = read_token(claims);
+    let issuer = match token.version() {
+        TokenVersion::V1 => "https://sts.chinacloudapi.cn/tenant-1/",
+        TokenVersion::V2 => "https://login.partner.microsoftonline.cn/tenant-1/v2.0",
+    };
+    super::token::claims_of(&token, issuer, &policy(), now())
 }
 
 #[test]
 fn both_versions_of_entra_tokens_are_known() {
     for claims in [v1(), v2()] {
         assert!(judged(&claims).is_ok(), "{claims}");
-        assert_eq!(read_token(&claims).key(), Some("key-1"));
+        assert_eq!(read_token(&claims).key(), "key-1");
     }
 }
 
@@ -257,6 +274,8 @@ fn each_claim_must_be_as_it_has_to_be() {
         ("tid", Value::Null, Denied::Tenant),
         ("appid", json!("11111111-0000-4000-8000-000000000001"), Denied::Application),
         ("appid", Value::Null, Denied::Application),
+        // What the other version has is of no account.
+        ("ver", json!("2.0"), Denied::Issuer),
         ("roles", json!(["Reader"]), Denied::Role),
         ("roles", json!([]), Denied::Role),
         ("exp", json!(NOW - 301), Denied::Expired),
@@ -267,6 +286,9 @@ fn each_claim_must_be_as_it_has_to_be() {
         claims[name] = value.clone();
         assert_eq!(judged(&claims), Err(denied), "{name}: {value}");
     }
+    let mut claims = v1();
+    claims["azp"] = claims["appid"].take();
+    assert_eq!(judged(&claims), Err(Denied::Application), "a caller in the claim of the other version");
     // Clocks may differ by five minutes.
     for (name, seconds) in [("exp", NOW - 299), ("nbf", NOW + 299)] {
         let mut claims = v1();
@@ -288,13 +310,31 @@ fn a_token_that_is_none_or_proves_nothing_is_refused() {
     let mut claims = v1();
     claims["exp"] = json!("tomorrow");
     assert_eq!(UnverifiedToken::read(&token(&header("RS256"), &claims)).unwrap_err(), TokenError::Malformed);
+    for ver in [json!("3.0"), json!("")] {
+        let mut claims = v1();
+        claims["ver"] = ver;
+        assert_eq!(
+            UnverifiedToken::read(&token(&header("RS256"), &claims)).unwrap_err(),
+            TokenError::Version
+        );
+    }
+    for (header, error) in [
+        (json!({ "alg": "RS256" }), TokenError::Key),
+        (json!({ "alg": "RS256", "kid": "" }), TokenError::Key),
+        (json!({ "alg": "RS256", "kid": "k".repeat(300) }), TokenError::Key),
+        (json!({ "alg": "RS256", "kid": "key-1", "crit": ["b64"], "b64": false }), TokenError::Critical),
+    ] {
+        assert_eq!(UnverifiedToken::read(&token(&header, &v1())).unwrap_err(), error, "{header}");
+    }
     let said = format!("{:?} {}", read_token(&v1()), Denied::Tenant);
     assert!(!said.contains("tenant-1"), "{said}");
 }
 
 #[test]
 fn a_signature_of_another_key_is_refused_before_anything_else_counts() {
-    let key = SigningKey { id: "key-1".to_owned(), modulus: vec![0xab; 256], exponent: vec![1, 0, 1] };
+    let issuer = "https://sts.chinacloudapi.cn/tenant-1/".to_owned();
+    let key =
+        SigningKey { issuer, id: "key-1".to_owned(), modulus: vec![0xab; 256], exponent: vec![1, 0, 1] };
     let later = now() + SignedDuration::from_hours(1000);
     assert_eq!(read_token(&v1()).verify(&key, &policy(), later), Err(Denied::Signature));
 }

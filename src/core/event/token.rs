@@ -12,6 +12,8 @@ use thiserror::Error;
 
 /// Largest token that is read: those of Entra have some 2 KB.
 const TOKEN: usize = 16 * 1024;
+/// Longest id of a key, in bytes: those of Entra are thumbprints in base64, of 27 letters.
+const KEY_ID: usize = 256;
 /// Difference that clocks may have.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
@@ -20,8 +22,6 @@ const SKEW: SignedDuration = SignedDuration::from_mins(5);
 pub struct TokenPolicy {
     /// The tenant's id.
     pub tenant: String,
-    /// Issuers of that tenant, of both token versions.
-    pub issuers: Vec<String>,
     /// For whom tokens may be: the application's id and its URIs.
     pub audiences: Vec<String>,
     /// Applications that may deliver: Event Grid's id in the cloud.
@@ -30,9 +30,21 @@ pub struct TokenPolicy {
     pub role: String,
 }
 
+/// The two forms of Entra's tokens. The application that is addressed chooses which it gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TokenVersion {
+    /// `ver` is `1.0`: the caller is `appid`.
+    V1,
+    /// `ver` is `2.0`: the caller is `azp`.
+    V2,
+}
+
 /// A key of the issuer, from its published set.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SigningKey {
+    /// Whose key it is: the `iss` of tokens that it may sign. Kept with the key, so that no key proves what another
+    /// issuer says.
+    pub issuer: String,
     /// `kid`.
     pub id: String,
     /// The modulus, big-endian.
@@ -50,6 +62,15 @@ pub enum TokenError {
     /// Not three parts of base64url, the first two of which are JSON.
     #[error("the token is malformed; expected three parts of base64url")]
     Malformed,
+    /// Of a version that is not known.
+    #[error("the token is of an unknown version; expected 1.0 or 2.0")]
+    Version,
+    /// Names no key that it is signed with.
+    #[error("the token does not name its key")]
+    Key,
+    /// Has extensions that would have to be understood (RFC 7515, 4.1.11). Entra writes none.
+    #[error("the token has extensions that are not known")]
+    Critical,
     /// Signed in another way. `none` and the HMAC family are the known ways to pass a forged token.
     #[error("the token is not signed with RS256")]
     Algorithm,
@@ -89,11 +110,14 @@ struct Header {
     alg: String,
     #[serde(default)]
     kid: Option<String>,
+    #[serde(default)]
+    crit: Option<serde::de::IgnoredAny>,
 }
 
 /// The claims that are judged. A member of another type than documented makes the token malformed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 struct Claims {
+    ver: String,
     iss: String,
     aud: Audience,
     #[serde(default)]
@@ -123,7 +147,8 @@ enum Audience {
 /// A token of which nothing is believed yet.
 #[derive(Clone)]
 pub struct UnverifiedToken {
-    key: Option<String>,
+    key: String,
+    version: TokenVersion,
     claims: Claims,
     signed: String,
     signature: Vec<u8>,
@@ -164,14 +189,28 @@ impl UnverifiedToken {
         if header.alg != "RS256" {
             return Err(TokenError::Algorithm);
         }
-        let claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| TokenError::Malformed)?;
+        if header.crit.is_some() {
+            return Err(TokenError::Critical);
+        }
+        let key = header.kid.filter(|key| !key.is_empty() && key.len() <= KEY_ID).ok_or(TokenError::Key)?;
+        let claims: Claims = serde_json::from_slice(&decoded(claims)?).map_err(|_| TokenError::Malformed)?;
+        let version = match claims.ver.as_str() {
+            "1.0" => TokenVersion::V1,
+            "2.0" => TokenVersion::V2,
+            _ => return Err(TokenError::Version),
+        };
         let signature = decoded(signature)?;
-        Ok(Self { key: header.kid, claims, signed: signed.to_owned(), signature })
+        Ok(Self { key, version, claims, signed: signed.to_owned(), signature })
     }
 
     /// `kid`: which key of the issuer it says that it is signed with.
-    pub fn key(&self) -> Option<&str> {
-        self.key.as_deref()
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Which form it has, and so whose keys it is to be judged by.
+    pub fn version(&self) -> TokenVersion {
+        self.version
     }
 
     /// Believes it, or says why not.
@@ -188,18 +227,19 @@ impl UnverifiedToken {
         components
             .verify(&RSA_PKCS1_2048_8192_SHA256, self.signed.as_bytes(), &self.signature)
             .map_err(|_| Denied::Signature)?;
-        claims_of(self, policy, now)
+        claims_of(self, &key.issuer, policy, now)
     }
 }
 
 /// Judges the claims of a token whose signature was found right.
 pub(super) fn claims_of(
     token: &UnverifiedToken,
+    issuer: &str,
     policy: &TokenPolicy,
     now: Timestamp,
 ) -> Result<VerifiedToken, Denied> {
-    let Claims { iss, aud, tid, appid, azp, roles, exp, nbf } = &token.claims;
-    if !policy.issuers.contains(iss) {
+    let Claims { ver: _, iss, aud, tid, appid, azp, roles, exp, nbf } = &token.claims;
+    if iss != issuer {
         return Err(Denied::Issuer);
     }
     let audiences = match aud {
@@ -212,7 +252,12 @@ pub(super) fn claims_of(
     if !tid.as_ref().is_some_and(|tenant| tenant.eq_ignore_ascii_case(&policy.tenant)) {
         return Err(Denied::Tenant);
     }
-    let application = azp.as_ref().or(appid.as_ref()).ok_or(Denied::Application)?;
+    // Each version has its own claim; the other one is of no account.
+    let application = match token.version {
+        TokenVersion::V1 => appid,
+        TokenVersion::V2 => azp,
+    };
+    let application = application.as_ref().ok_or(Denied::Application)?;
     if !policy.applications.iter().any(|allowed| allowed.eq_ignore_ascii_case(application)) {
         return Err(Denied::Application);
     }
