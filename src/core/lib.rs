@@ -6,6 +6,7 @@ pub mod cloud;
 pub mod cscfg;
 pub mod event;
 pub mod id;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod ports;
