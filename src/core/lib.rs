@@ -7,6 +7,7 @@ pub mod cscfg;
 pub mod event;
 pub mod gap;
 pub mod id;
+pub mod notice;
 pub mod plan;
 pub mod policy;
 pub mod ports;

@@ -13,6 +13,7 @@ use crate::id::{
     CloudServiceId, ObjectKind, ObjectName, RolloutId, SecretIdentifier, SourceVaultId, Thumbprint,
     VaultName, VaultObject, VersionId,
 };
+use crate::notice::Notice;
 use crate::plan::VaultContent;
 use crate::rollout::{Event, Rollout};
 use crate::standing::{Decided, Standings};
@@ -401,6 +402,12 @@ pub trait VersionMemory: Send + Sync {
     async fn recall(&self, version: &SecretIdentifier) -> Option<VaultContent>;
     /// Remembers it.
     async fn remember(&self, version: &SecretIdentifier, content: &VaultContent);
+}
+
+/// Tells people. Never waits for a channel, and never fails: what becomes of a notice is in the log.
+pub trait NoticeSink: Send + Sync {
+    /// Takes a notice, to be told on every channel that it is for.
+    fn tell(&self, notice: Notice);
 }
 
 /// Hears what a rollout does, for people who watch. Never holds it up.

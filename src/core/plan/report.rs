@@ -9,6 +9,7 @@ use super::update::{CertificateSummary, PlanDigest, PlannedUpdate};
 use super::vaults::VaultReading;
 use crate::id::{CloudServiceId, RoleName, RolloutId, SecretIdentifier, Thumbprint, VaultName};
 use crate::policy::Mode;
+use crate::standing::Standing;
 
 /// The answer for every service of the policy, in the order in which they are to be changed.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -60,6 +61,13 @@ pub struct ServiceReport {
     /// could not be read. Not part of the JSON form of a plan.
     #[serde(skip)]
     pub serves: Vec<ServedCertificate>,
+    /// What the record of earlier rollouts says of it. Not part of the JSON form of a plan.
+    #[serde(skip)]
+    pub standing: Standing,
+    /// When the service's window opens, where a planned change does not wait for it since a deployed certificate ends
+    /// soon. Not part of the JSON form of a plan, whose warnings tell it.
+    #[serde(skip)]
+    pub overrides_window: Option<Timestamp>,
 }
 
 /// One certificate that the cscfg of a service names by its thumbprint.

@@ -85,6 +85,12 @@ pub(super) fn plan_service(
         }
         _ => None,
     };
+    let overrides_window = match (&status, occasion, &service.window) {
+        (Status::Planned { .. }, Occasion::Unattended, Some(window)) => {
+            window.opens(now).filter(|opens| *opens > now)
+        }
+        _ => None,
+    };
     ServiceReport {
         service: service.service.clone(),
         mode: service.mode,
@@ -93,6 +99,8 @@ pub(super) fn plan_service(
         notes,
         closes,
         serves,
+        standing: observation.standings.of(&service.service),
+        overrides_window,
     }
 }
 

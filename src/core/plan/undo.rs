@@ -67,6 +67,8 @@ pub fn undo(
         notes,
         closes: None,
         serves: serves(policy, observation),
+        standing: observation.standings.of(&policy.service),
+        overrides_window: None,
     }
 }
 
