@@ -20,6 +20,8 @@ pub enum Exit {
     Unavailable = 69,
     /// A fault of the program itself, or a service that needs a person.
     Software = 70,
+    /// The system refuses what is needed.
+    OsErr = 71,
     /// An output file cannot be made.
     CantCreat = 73,
     /// Reading or writing failed.
@@ -50,6 +52,7 @@ Exit codes:
   66  an input file cannot be read
   69  a service cannot be reached
   70  a fault of certroll itself; `apply`: a service needs a person
+  71  the system refuses what is needed
   73  an output file cannot be made
   74  reading or writing failed
   75  it may work later

@@ -28,6 +28,7 @@ Examples:
 Exit codes:
   0   it was asked to stop
   70  a part of it failed; what it left is led on at the next start
+  71  an address cannot be listened at
   73  the admin socket cannot be made
   75  another certroll holds the journal
   78  the configuration is wrong
@@ -68,6 +69,11 @@ fn failure(error: RunError) -> Failure {
             error.into(),
             "set `admin.socket` to a path in a directory that certroll may write, such as one of systemd's \
              `RuntimeDirectory=`",
+        ),
+        RunError::Listen(error) => told(
+            Exit::OsErr,
+            error.into(),
+            "does another process listen there? `monitoring.listen` and `events.listen` choose the addresses",
         ),
         RunError::Metrics(_)
         | RunError::Signals(_)

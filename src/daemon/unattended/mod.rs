@@ -30,6 +30,7 @@ use crate::adapters::SystemClock;
 use crate::admin::server::{Desk, Socket, SocketError, serve};
 use crate::assembly::AssemblyError;
 use crate::config::Settings;
+use crate::http::listener::{self, ListenError, Listener, ListenerLimits, ListenerSettings};
 use crate::records::Records;
 use crate::telemetry::Control;
 use crate::telemetry::metrics::{Metrics, MetricsError};
@@ -60,6 +61,9 @@ pub enum RunError {
     /// The admin socket cannot be made.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// An address cannot be listened at.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// A fault of the program.
     #[error("the metrics cannot be made")]
     Metrics(#[from] MetricsError),
@@ -143,6 +147,13 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     let records = Records::write(&settings.journal, "certroll run").await?;
     let pauses = Pauses::open(&settings.journal.directory)?;
     let socket = Socket::bind(&settings.admin.socket)?;
+    let monitoring = match settings.monitoring.listen {
+        None => None,
+        Some(address) => {
+            let limits = ListenerLimits::default();
+            Some(Listener::bind(&ListenerSettings { address, tls: None, limits }).await?)
+        }
+    };
     let state =
         Arc::new(State::new(settings.cloud.name.clone(), settings.policy.clone(), pauses, clock.now()));
     let metrics = Arc::new(Metrics::new()?);
@@ -188,7 +199,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     tasks.spawn(async move { ("schedule", ended_after(times).await) });
     let manager = systemd::run(heart.clone(), Arc::clone(&state), Arc::clone(&clock));
     tasks.spawn(async move { ("systemd", ended_after(manager).await) });
-    let _watchtower = Watchtower {
+    let watchtower = Watchtower {
         state: Arc::clone(&state),
         heart,
         metrics,
@@ -196,6 +207,11 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         clock: Arc::clone(&clock),
         journal: Arc::clone(&records.journal),
     };
+    if let Some(listener) = monitoring {
+        tracing::info!(address = %listener.address(), "monitoring is listened for");
+        let answers = listener::serve(listener, monitoring::router(watchtower), stop.clone());
+        tasks.spawn(async move { ("monitoring", ended_after(answers).await) });
+    }
 
     // Nobody can have closed it yet.
     let _ = activator.activate(Reason::Start);

@@ -230,7 +230,7 @@ impl Reconciler {
         };
         self.witness.looked(&report, reasons, took);
         if let Some(gaps) = &mut self.gaps {
-            for gap in gaps.looked(&report, |vault| self.state.last_event(vault)) {
+            for gap in gaps.looked(&report, |vault| self.state.known().last_heard(vault)) {
                 self.witness.gap(&gap);
             }
         }

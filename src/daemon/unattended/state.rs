@@ -2,7 +2,7 @@
 //! it. Nothing is decided by it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use certroll_core::id::{CloudServiceId, RolloutId, VaultName};
 use certroll_core::plan::{PlanReport, PlannedUpdate, ServedCertificate, ServiceReport, Status, Wait};
@@ -13,12 +13,14 @@ use jiff::Timestamp;
 
 use super::pauses::Pauses;
 use crate::cli::watch::said;
+use crate::http::vaults::{Coverage, KnownVaults};
 use crate::status::{FORMAT, RolloutView, ServedView, ServiceView, ServiceWord, StatusView, VaultView};
 
 /// What the daemon knows of itself.
 #[derive(Debug)]
 pub struct State {
     inner: Mutex<Inner>,
+    known: Arc<KnownVaults>,
 }
 
 #[derive(Debug)]
@@ -51,7 +53,6 @@ struct Running {
 struct Vault {
     last_read: Option<Timestamp>,
     fault: Option<String>,
-    last_event: Option<Timestamp>,
 }
 
 impl State {
@@ -72,7 +73,7 @@ impl State {
             vaults: BTreeMap::new(),
             pauses,
         };
-        Self { inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(inner), known: Arc::default() }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -101,6 +102,9 @@ impl State {
         }
         // Vaults that nobody follows any more.
         inner.vaults.retain(|name, _| report.vaults.contains_key(name));
+        let unread = |report: &ServiceReport| matches!(report.status, Status::Unreadable { .. });
+        let coverage = if report.services.iter().any(unread) { Coverage::Partial } else { Coverage::Whole };
+        self.known.referenced(report.vaults.keys().cloned().collect(), coverage);
     }
 
     /// When the schedule looks next.
@@ -127,22 +131,9 @@ impl State {
         self.inner().stopping = true;
     }
 
-    /// A vault told of a change.
-    pub fn told(&self, vault: &VaultName, now: Timestamp) {
-        // Only vaults that are looked at: whoever delivers events must not fill the memory.
-        if let Some(vault) = self.inner().vaults.get_mut(vault) {
-            vault.last_event = Some(now);
-        }
-    }
-
-    /// When a vault last told of a change.
-    pub fn last_event(&self, vault: &VaultName) -> Option<Timestamp> {
-        self.inner().vaults.get(vault).and_then(|vault| vault.last_event)
-    }
-
-    /// Whether a vault is one that is looked at.
-    pub fn follows(&self, vault: &VaultName) -> bool {
-        self.inner().vaults.contains_key(vault)
+    /// The vaults that are looked at, and when they told of changes.
+    pub fn known(&self) -> &Arc<KnownVaults> {
+        &self.known
     }
 
     /// Works with the pauses.
@@ -222,7 +213,7 @@ impl State {
             vault: name.clone(),
             last_read: vault.last_read,
             fault: vault.fault.clone(),
-            last_event: vault.last_event,
+            last_event: self.known.last_heard(name),
         });
         StatusView {
             format: FORMAT,
