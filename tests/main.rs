@@ -5,6 +5,8 @@
 mod commands;
 #[cfg(unix)]
 mod crashes;
+#[cfg(unix)]
+mod daemon;
 mod faults;
 mod formats;
 mod months;

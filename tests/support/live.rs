@@ -36,7 +36,12 @@ pub(crate) const QUICK: Durations = Durations {
 
 impl Live {
     /// Starts it with the shop of `cloud`. `extra` follows the shop's `id` in the configuration.
-    pub(crate) async fn start(mut cloud: Cloud, extra: &str) -> Self {
+    pub(crate) async fn start(cloud: Cloud, extra: &str) -> Self {
+        Self::start_with(cloud, "", extra).await
+    }
+
+    /// Starts it with further sections in the configuration.
+    pub(crate) async fn start_with(mut cloud: Cloud, sections: &str, extra: &str) -> Self {
         cloud.durations = QUICK;
         let id = cloud.service(shop::SERVICE).unwrap().id.resource_id();
         let simulator = Simulator::start(cloud).await.unwrap();
@@ -46,6 +51,7 @@ impl Live {
              [identity]\nkind = \"client_secret\"\ntenant_id = \"{}\"\nclient_id = \"{}\"\nclient_secret_env = \"SHOP_SECRET\"\n\
              [http]\nproxy = \"{}\"\nca_file = \"ca.pem\"\n\
              [journal]\ndirectory = \"journal\"\n\
+             [admin]\nsocket = \"admin.sock\"\n{sections}\
              [rollout]\npoll_interval = \"100ms\"\ninstances_within = \"1s\"\nprobe_within = \"1s\"\n\
              [[service]]\nid = \"{id}\"\n{extra}\n\
              [service.probe]\nbinding = true\nendpoints = [{{ address = \"{endpoint}\", server_name = \"{}\" }}]\n",

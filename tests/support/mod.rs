@@ -2,6 +2,8 @@
 
 pub(crate) mod azure;
 pub(crate) mod chance;
+#[cfg(unix)]
+pub(crate) mod daemon;
 pub(crate) mod live;
 pub(crate) mod program;
 pub(crate) mod strikes;

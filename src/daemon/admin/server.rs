@@ -292,7 +292,7 @@ async fn pause(Shared(desk): Shared<Desk>, body: Bytes) -> Answered {
     }
     let pause = PauseView { since, until: request.until, reason: request.reason };
     desk.state
-        .pauses(|pauses| pauses.pause(&services, &pause))
+        .change_pauses(|pauses| pauses.pause(&services, &pause))
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     tracing::info!(services = services.len(), until = ?pause.until.map(|until| until.to_string()), "paused");
     // So that the end of the pause is among what is waited for.
@@ -306,7 +306,7 @@ async fn resume(Shared(desk): Shared<Desk>, body: Bytes) -> Answered {
     let now = desk.clock.now();
     let ended = desk
         .state
-        .pauses(|pauses| pauses.resume(&services, now))
+        .change_pauses(|pauses| pauses.resume(&services, now))
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     tracing::info!(services = services.len(), ended, "resumed");
     desk.activator.activate(Reason::Person).map_err(|_| stopping())?;

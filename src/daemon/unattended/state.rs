@@ -10,6 +10,7 @@ use certroll_core::policy::Policy;
 use certroll_core::ports::{Progress, Recorded, RolloutObserver};
 use certroll_core::rollout::{Event, Phase, Rollout};
 use jiff::Timestamp;
+use tokio::sync::watch;
 
 use super::pauses::Pauses;
 use crate::cli::watch::said;
@@ -21,6 +22,7 @@ use crate::status::{FORMAT, RolloutView, ServedView, ServiceView, ServiceWord, S
 pub struct State {
     inner: Mutex<Inner>,
     known: Arc<KnownVaults>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -73,7 +75,7 @@ impl State {
             vaults: BTreeMap::new(),
             pauses,
         };
-        Self { inner: Mutex::new(inner), known: Arc::default() }
+        Self { inner: Mutex::new(inner), known: Arc::default(), changes: watch::Sender::new(()) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -81,14 +83,29 @@ impl State {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Works on what is known, and lets everybody know who waits for changes.
+    fn change<T>(&self, work: impl FnOnce(&mut Inner) -> T) -> T {
+        let done = work(&mut self.inner());
+        self.changes.send_replace(());
+        done
+    }
+
+    /// Changes whenever something does.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changes.subscribe()
+    }
+
     /// A look begins.
     pub fn looking(&self, now: Timestamp) {
-        self.inner().looking = Some(now);
+        self.change(|inner| inner.looking = Some(now));
     }
 
     /// A look has ended; without a report if it was given up.
     pub fn looked(&self, report: Option<&PlanReport>, now: Timestamp) {
-        let mut inner = self.inner();
+        self.change(|inner| self.take(inner, report, now));
+    }
+
+    fn take(&self, inner: &mut Inner, report: Option<&PlanReport>, now: Timestamp) {
         inner.looking = None;
         let Some(report) = report else { return };
         inner.last_look = Some(now);
@@ -109,26 +126,27 @@ impl State {
 
     /// When the schedule looks next.
     pub fn next_look(&self, next: Timestamp) {
-        self.inner().next_look = Some(next);
+        self.change(|inner| inner.next_look = Some(next));
     }
 
     /// A configuration is in force.
     pub fn configured(&self, cloud: String, policy: Policy, now: Timestamp) {
-        let mut inner = self.inner();
-        inner.cloud = cloud;
-        inner.policy = policy;
-        inner.configured = now;
-        inner.refused_configuration = None;
+        self.change(|inner| {
+            inner.cloud = cloud;
+            inner.policy = policy;
+            inner.configured = now;
+            inner.refused_configuration = None;
+        });
     }
 
     /// A configuration was refused; the old one stays in force.
     pub fn refused_configuration(&self, why: String) {
-        self.inner().refused_configuration = Some(why);
+        self.change(|inner| inner.refused_configuration = Some(why));
     }
 
     /// Nothing begins any more.
     pub fn stopping(&self) {
-        self.inner().stopping = true;
+        self.change(|inner| inner.stopping = true);
     }
 
     /// The vaults that are looked at, and when they told of changes.
@@ -136,9 +154,14 @@ impl State {
         &self.known
     }
 
-    /// Works with the pauses.
-    pub fn pauses<T>(&self, work: impl FnOnce(&mut Pauses) -> T) -> T {
-        work(&mut self.inner().pauses)
+    /// Asks the pauses.
+    pub fn pauses<T>(&self, ask: impl FnOnce(&Pauses) -> T) -> T {
+        ask(&self.inner().pauses)
+    }
+
+    /// Changes the pauses.
+    pub fn change_pauses<T>(&self, work: impl FnOnce(&mut Pauses) -> T) -> T {
+        self.change(|inner| work(&mut inner.pauses))
     }
 
     /// The last report on one service.
@@ -154,7 +177,7 @@ impl State {
 
     /// Nothing works on a service any more.
     pub fn left(&self, service: &CloudServiceId) {
-        self.inner().rollouts.retain(|_, running| running.service != *service);
+        self.change(|inner| inner.rollouts.retain(|_, running| running.service != *service));
     }
 
     /// The service of a running rollout, by its name, and whether the rollout goes forward or back.
@@ -235,6 +258,32 @@ impl State {
 }
 
 impl Inner {
+    fn recorded(&mut self, record: &Recorded) {
+        match &record.event {
+            Event::Opened { update, .. } => {
+                let running = Running {
+                    service: update.service.clone(),
+                    since: record.at,
+                    phase: Phase::Forward,
+                    step: said(&record.event, Phase::Forward),
+                    waits: None,
+                };
+                self.rollouts.insert(record.rollout.clone(), running);
+            }
+            Event::Ended { .. } => {
+                self.rollouts.remove(&record.rollout);
+            }
+            event => {
+                let Some(running) = self.rollouts.get_mut(&record.rollout) else { return };
+                if matches!(event, Event::TurnedBack { .. }) {
+                    running.phase = Phase::Back;
+                }
+                running.step = said(event, running.phase);
+                running.waits = None;
+            }
+        }
+    }
+
     fn rollout(&self, service: &CloudServiceId) -> Option<RolloutView> {
         let (rollout, running) = self.rollouts.iter().find(|(_, running)| running.service == *service)?;
         Some(RolloutView {
@@ -319,34 +368,11 @@ impl RolloutObserver for State {
             step: rollout.stage().word().to_owned(),
             waits: None,
         };
-        self.inner().rollouts.insert(rollout.id().clone(), running);
+        self.change(|inner| inner.rollouts.insert(rollout.id().clone(), running));
     }
 
     fn recorded(&self, record: &Recorded) {
-        let mut inner = self.inner();
-        match &record.event {
-            Event::Opened { update, .. } => {
-                let running = Running {
-                    service: update.service.clone(),
-                    since: record.at,
-                    phase: Phase::Forward,
-                    step: said(&record.event, Phase::Forward),
-                    waits: None,
-                };
-                inner.rollouts.insert(record.rollout.clone(), running);
-            }
-            Event::Ended { .. } => {
-                inner.rollouts.remove(&record.rollout);
-            }
-            event => {
-                let Some(running) = inner.rollouts.get_mut(&record.rollout) else { return };
-                if matches!(event, Event::TurnedBack { .. }) {
-                    running.phase = Phase::Back;
-                }
-                running.step = said(event, running.phase);
-                running.waits = None;
-            }
-        }
+        self.change(|inner| inner.recorded(record));
     }
 
     fn waiting(&self, rollout: &RolloutId, progress: &Progress) {

@@ -44,6 +44,7 @@ pub async fn run(heart: Heart, state: Arc<State>, clock: Arc<dyn Clock>) {
     let asked = watchdog();
     // A third of what is asked for: one late turn is no miss.
     let period = asked.map_or(PERIOD, |asked| (asked / 3).min(PERIOD));
+    let mut changes = state.changes();
     let mut line = String::new();
     let mut warned = false;
     loop {
@@ -61,7 +62,11 @@ pub async fn run(heart: Heart, state: Arc<State>, clock: Arc<dyn Clock>) {
             warned = true;
             tracing::error!("no progress is made; the watchdog is not fed");
         }
-        tokio::time::sleep(period).await;
+        tokio::select! {
+            // An error cannot be: the state is held here.
+            _ = changes.changed() => {}
+            () = tokio::time::sleep(period) => {}
+        }
     }
 }
 
