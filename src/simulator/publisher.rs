@@ -9,9 +9,11 @@
 //! secure webhook delivery; the published schemas of the events; the CloudEvents specification of web hooks.
 
 mod courier;
+mod dead_letter;
 mod delivery;
 mod event;
 mod handshake;
+mod message;
 mod schedule;
 mod subscription;
 pub mod switches;
@@ -25,7 +27,8 @@ use jiff::Timestamp;
 
 use crate::names::Names;
 pub use courier::Courier;
-pub use delivery::{Answered, DeadLetter, Delivery, Outcome, Reason};
+pub use dead_letter::DeadLetter;
+pub use delivery::{Answered, Delivery, Outcome, Reason};
 pub use event::{Event, Happened, Subject};
 pub use subscription::{
     Batching, DeadLettering, NotValidated, Provisioning, Schema, Subscription, SubscriptionRefused,

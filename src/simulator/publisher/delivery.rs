@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::{Value, json};
 
-use super::event::{DATA_VERSION, Event, METADATA_VERSION};
-use super::subscription::{Batching, DeadLettering, Provisioning, Schema, Subscription, SubscriptionRequest};
-use super::switches::{Duplicates, Order, RetryTimes, SubscriptionName, Switches};
+use super::dead_letter::DeadLetter;
+use super::event::Event;
+use super::message::{batches, notification};
+use super::subscription::{DeadLettering, Provisioning, Subscription, SubscriptionRequest};
+use super::switches::{Duplicates, Order, Probation, RetryTimes};
 use super::wire::Message;
 use super::{Publisher, schedule};
 use crate::entra::Entra;
@@ -15,11 +16,12 @@ use crate::entra::Entra;
 /// How long a delivery that was taken is left alone beyond the limit of its answer: if whoever sends it goes away
 /// meanwhile, it is due again then, as Event Grid delivers at least once.
 const LEASE: Duration = Duration::from_secs(10);
+/// Failed requests one after another that put an endpoint on probation, as in Microsoft's example.
+const FAILURES_TO_PROBATION: u32 = 10;
+/// How long nothing is delivered then. Documents say: up to several hours.
+const PROBATION: Duration = Duration::from_secs(3_600);
 /// When a duplicate of a delivery follows it.
 const DUPLICATE_AFTER: Duration = Duration::from_secs(10);
-/// When a blob with what could not be delivered is there, after the last failure.
-const DEAD_LETTER_AFTER: Duration = Duration::from_secs(300);
-
 /// An event that waits for its delivery.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
@@ -94,19 +96,6 @@ pub struct Delivery {
     pub outcome: Outcome,
 }
 
-/// An event that could not be delivered, in its blob.
-#[derive(Clone, Debug, PartialEq)]
-pub struct DeadLetter {
-    /// Subscription.
-    pub subscription: String,
-    /// When the blob is there.
-    pub at: Timestamp,
-    /// Why.
-    pub reason: Reason,
-    /// The blob's record of it.
-    pub record: Value,
-}
-
 /// A request that is to be sent, and the events in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Shipment {
@@ -129,7 +118,7 @@ impl Publisher {
         self.subscriptions
             .iter()
             .filter(|one| one.provisioning == Provisioning::Succeeded)
-            .flat_map(|one| one.queue.iter().map(|queued| queued.due))
+            .flat_map(|one| one.queue.iter().map(|queued| one.earliest(queued)))
             .min()
     }
 
@@ -146,8 +135,9 @@ impl Publisher {
             let (outlived, alive): (Vec<_>, Vec<_>) =
                 std::mem::take(&mut subscription.queue).into_iter().partition(|one| one.since + life <= now);
             subscription.queue = alive;
+            let is_held = subscription.probation.is_some_and(|until| now < until);
             let mut due: Vec<Queued> = Vec::new();
-            for queued in subscription.queue.iter_mut().filter(|queued| queued.due <= now) {
+            for queued in subscription.queue.iter_mut().filter(|queued| queued.due <= now && !is_held) {
                 due.push(queued.clone());
                 queued.due = lease;
                 queued.attempts += 1;
@@ -186,6 +176,8 @@ impl Publisher {
             answered
         };
         let Some(place) = self.place(&shipment.subscription) else { return Vec::new() };
+        let succeeded = matches!(answered, Answered::Status(status) if schedule::is_success(status));
+        self.subscriptions[place].judge_endpoint(succeeded, self.disturbances.probation, now);
         let request = self.subscriptions[place].request.clone();
         let deliveries: Vec<Delivery> = shipment
             .queued
@@ -227,7 +219,9 @@ impl Publisher {
         } else {
             let at = self.retry_time(&queued.event, attempt, status, now).min(queued.since + request.life());
             self.again(&request.name, &queued, queued.again, at);
-            Outcome::RetriedAt(at)
+            let subscription = self.place(&request.name).map(|place| &self.subscriptions[place]);
+            let until = subscription.and_then(|subscription| subscription.probation);
+            Outcome::RetriedAt(until.map_or(at, |until| at.max(until.min(queued.since + request.life()))))
         };
         Delivery {
             subscription: request.name.clone(),
@@ -287,9 +281,8 @@ impl Publisher {
         let outcome = match request.dead_lettering {
             // What was delivered once already is not lost when it fails to come again.
             DeadLettering::On if queued.again == Again::No => {
-                let letter =
-                    dead_letter(request, queued, attempt, answered.as_ref(), reason, now, &self.switches);
-                self.keep(letter);
+                let last = (attempt, answered.as_ref());
+                self.keep(DeadLetter::new(request, &queued.event, last, reason, now, &self.switches));
                 Outcome::DeadLettered(reason)
             }
             DeadLettering::On | DeadLettering::Off => Outcome::Dropped(reason),
@@ -306,133 +299,29 @@ impl Publisher {
     }
 }
 
-/// Parts what is due into requests.
-fn batches(due: Vec<Queued>, request: &SubscriptionRequest, switches: &Switches) -> Vec<Vec<Queued>> {
-    let Some(Batching { max_events, preferred_kilobytes }) = request.batching else {
-        return due.into_iter().map(|queued| vec![queued]).collect();
-    };
-    let mut batches: Vec<Vec<Queued>> = Vec::new();
-    let mut filled = 0;
-    for queued in due {
-        let size = queued.event.written(request.schema, switches).to_string().len();
-        match batches.last_mut() {
-            Some(last) if last.len() < max_events && filled + size <= preferred_kilobytes * 1024 => {
-                filled += size;
-                last.push(queued);
-            }
-            _ => {
-                filled = size;
-                batches.push(vec![queued]);
-            }
-        }
-    }
-    batches
-}
-
-/// The request that delivers a batch.
-fn notification(
-    request: &SubscriptionRequest,
-    batch: &[Queued],
-    switches: &Switches,
-    origin: &str,
-    entra: &mut Entra,
-    now: Timestamp,
-) -> Message {
-    let written = batch.iter().map(|queued| queued.event.written(request.schema, switches));
-    let (body, kind) = match (request.schema, request.batching) {
-        (Schema::EventGrid, _) => (written.collect::<Value>(), "application/json; charset=utf-8"),
-        (Schema::CloudEvents, None) => {
-            (written.take(1).next().unwrap_or_default(), "application/cloudevents+json; charset=utf-8")
-        }
-        (Schema::CloudEvents, Some(_)) => {
-            (written.collect::<Value>(), "application/cloudevents-batch+json; charset=utf-8")
-        }
-    };
-    let mut message = to_endpoint(request, "POST", "Notification", switches);
-    message.body = body.to_string().into_bytes();
-    message.header("content-type", kind);
-    let first = batch.first();
-    message.header("aeg-delivery-count", &first.map_or(0, |queued| queued.attempts).to_string());
-    message.header("aeg-metadata-version", METADATA_VERSION);
-    match request.schema {
-        Schema::EventGrid => message.header("aeg-data-version", DATA_VERSION),
-        Schema::CloudEvents => {
-            message.header("origin", origin);
-            message.header("webhook-request-origin", origin);
-        }
-    }
-    if let Some(first) = first {
-        message.header("aeg-output-event-id", &first.event.id);
-    }
-    with_credentials(message, request, entra, now)
-}
-
-/// A request to an endpoint with what all requests of Event Grid have.
-pub(super) fn to_endpoint(
-    request: &SubscriptionRequest,
-    method: &'static str,
-    event_type: &str,
-    switches: &Switches,
-) -> Message {
-    let mut message = Message::new(method, request.endpoint.clone(), request.address());
-    let name = match switches.subscription_name {
-        SubscriptionName::UpperCase => request.name.to_ascii_uppercase(),
-        SubscriptionName::AsGiven => request.name.clone(),
-    };
-    message.header("aeg-event-type", event_type);
-    message.header("aeg-subscription-name", &name);
-    message
-}
-
-/// The same with the subscription's own headers and its token.
-pub(super) fn with_credentials(
-    mut message: Message,
-    request: &SubscriptionRequest,
-    entra: &mut Entra,
-    now: Timestamp,
-) -> Message {
-    for (name, value) in &request.headers {
-        message.header(name, value);
-    }
-    if let Some(token) = &request.token {
-        let token = entra.delivery_token(token, now);
-        message.header("authorization", &format!("Bearer {token}"));
-    }
-    message
-}
-
-fn dead_letter(
-    request: &SubscriptionRequest,
-    queued: &Queued,
-    attempts: u32,
-    answered: Option<&Answered>,
-    reason: Reason,
-    now: Timestamp,
-    switches: &Switches,
-) -> DeadLetter {
-    let mut record = queued.event.written(request.schema, switches);
-    record["deadLetterReason"] = json!(match reason {
-        // The word for this one is not published.
-        Reason::FinalAnswer => "UndeliverableDueToClientError",
-        Reason::MaxDeliveryAttemptsExceeded => "MaxDeliveryAttemptsExceeded",
-        Reason::TimeToLiveExceeded => "TimeToLiveExceeded",
-    });
-    record["deliveryAttempts"] = json!(attempts);
-    record["lastDeliveryOutcome"] = json!(match answered {
-        Some(Answered::Status(status)) =>
-            http::StatusCode::from_u16(*status).ok().and_then(|status| status.canonical_reason()),
-        Some(Answered::TimedOut) => Some("TimedOut"),
-        Some(Answered::Failed(_)) => Some("Unreachable"),
-        None => None,
-    });
-    let at = now + DEAD_LETTER_AFTER;
-    DeadLetter { subscription: request.name.clone(), at, reason, record }
-}
-
 impl Subscription {
     /// Puts an event into the queue.
     pub(super) fn enqueue(&mut self, event: Event, now: Timestamp, due: Timestamp) {
         self.queue.push(Queued { event, since: now, due, attempts: 0, again: Again::No });
+    }
+
+    /// When an event can be sent or its life is over, whichever comes first.
+    fn earliest(&self, queued: &Queued) -> Timestamp {
+        let end = queued.since + self.request.life();
+        self.probation.map_or(queued.due, |until| queued.due.max(until).min(end))
+    }
+
+    /// Counts failures in a row, which may put the endpoint on probation; a success ends that.
+    fn judge_endpoint(&mut self, succeeded: bool, probation: Probation, now: Timestamp) {
+        if succeeded {
+            self.failures = 0;
+            self.probation = None;
+            return;
+        }
+        self.failures += 1;
+        if probation == Probation::Present && self.failures >= FAILURES_TO_PROBATION {
+            self.probation = Some(now + PROBATION);
+        }
     }
 
     /// Events that wait for their delivery.

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
-use super::delivery::{to_endpoint, with_credentials};
 use super::event::time;
+use super::message::{to_endpoint, with_credentials};
 use super::subscription::{
     NotValidated, Provisioning, Schema, Subscription, SubscriptionRefused, SubscriptionRequest,
 };
@@ -83,8 +83,15 @@ impl Cloud {
         } else {
             let current = vault.current_versions();
             let earlier = current.map(|one| (one.name.to_owned(), one.version.to_owned())).collect();
-            let queue = Vec::new();
-            publisher.subscriptions.push(Subscription { request, provisioning, code, earlier, queue });
+            publisher.subscriptions.push(Subscription {
+                request,
+                provisioning,
+                code,
+                earlier,
+                queue: Vec::new(),
+                failures: 0,
+                probation: None,
+            });
         }
         Ok(provisioning)
     }

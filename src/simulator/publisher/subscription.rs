@@ -154,6 +154,10 @@ pub struct Subscription {
     /// Current versions when it was created, by object: these are older than it.
     pub(super) earlier: BTreeSet<(String, String)>,
     pub(super) queue: Vec<Queued>,
+    /// Failed requests since the last success.
+    pub(super) failures: u32,
+    /// Until when nothing is delivered.
+    pub(super) probation: Option<Timestamp>,
 }
 
 impl SubscriptionRequest {

@@ -120,7 +120,7 @@ crate::switches::switches! {
 }
 
 crate::switches::switches! {
-    /// What Event Grid may do to events at any time: it promises neither order nor that one comes but once. It does
+    /// What Event Grid may do to events at any time: it promises neither order nor speed nor that one comes but once. It does
     /// promise that each comes; a receiver that must not trust in that is tried with a gap.
     Disturbances:
     /// Order of what is due at one time.
@@ -135,6 +135,13 @@ crate::switches::switches! {
         /// Once.
         Absent,
         /// Once more, ten seconds later.
+        Present
+    }
+    /// Whether an endpoint that keeps failing is left alone for a time, new events included.
+    probation: Probation {
+        /// It is not.
+        Absent,
+        /// For an hour after ten failures.
         Present
     }
     /// Whether what happens reaches the subscriptions.
@@ -155,6 +162,6 @@ mod tests {
         let turned = Switches::each_turned();
         assert_eq!(turned.iter().filter(|(name, _)| *name == "validity").count(), 2);
         assert!(turned.iter().all(|(_, turned)| *turned != Switches::documented()));
-        assert_eq!(Disturbances::each_turned().len(), 3);
+        assert_eq!(Disturbances::each_turned().len(), 4);
     }
 }

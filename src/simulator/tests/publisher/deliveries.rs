@@ -4,7 +4,7 @@ use std::time::Duration;
 use certroll_simulator::Simulator;
 use certroll_simulator::clock::Pace;
 use certroll_simulator::pki::{Authority, LeafRequest};
-use certroll_simulator::publisher::switches::{Duplicates, NotFound, Order, RetryTimes};
+use certroll_simulator::publisher::switches::{Duplicates, NotFound, Order, Probation, RetryTimes};
 use certroll_simulator::publisher::{
     Answered, Outcome, Provisioning, Reason, Schema, SubscriptionRefused, SubscriptionRequest,
 };
@@ -191,6 +191,24 @@ async fn events_may_come_out_of_order_and_twice() {
     let ids: BTreeSet<String> =
         stage.receiver.take().iter().map(|one| one.json()[0]["id"].as_str().unwrap().to_owned()).collect();
     assert_eq!(ids.len(), 1);
+}
+
+#[tokio::test]
+async fn an_endpoint_on_probation_gets_nothing_for_an_hour_not_even_what_is_new() {
+    let stage = Stage::subscribed().await;
+    stage.simulator.with(|cloud| cloud.publisher.disturbances.probation = Probation::Present);
+    stage.receiver.answer(status(500));
+    stage.secrets(10);
+    let last = stage.publisher().deliver_due().await.pop().unwrap();
+    let until = last.at + Duration::from_secs(3600);
+    assert_eq!(last.outcome, Outcome::RetriedAt(until));
+    stage.receiver.answer(status(200));
+    stage.secrets(1);
+    assert!(stage.publisher().deliver_due().await.is_empty());
+    let deliveries = stage.publisher().deliver_next().await;
+    assert_eq!((deliveries.len(), deliveries[0].at), (11, until));
+    stage.secrets(1);
+    assert_eq!(stage.publisher().deliver_due().await.len(), 1, "a success ends it");
 }
 
 #[tokio::test]
