@@ -194,6 +194,17 @@ async fn events_may_come_out_of_order_and_twice() {
 }
 
 #[tokio::test]
+async fn a_duplicate_that_fails_is_no_loss() {
+    let stage = Stage::subscribed_as(SubscriptionRequest::dead_lettering).await;
+    stage.simulator.with(|cloud| cloud.publisher.disturbances.duplicates = Duplicates::Present);
+    stage.secrets(1);
+    assert_eq!(stage.publisher().deliver_due().await[0].outcome, Outcome::Delivered);
+    stage.receiver.answer(status(400));
+    assert_eq!(stage.publisher().deliver_next().await[0].outcome, Outcome::Dropped(Reason::FinalAnswer));
+    stage.simulator.with(|cloud| assert_eq!(cloud.publisher.dead_letters().count(), 0));
+}
+
+#[tokio::test]
 async fn an_endpoint_on_probation_gets_nothing_for_an_hour_not_even_what_is_new() {
     let stage = Stage::subscribed().await;
     stage.simulator.with(|cloud| cloud.publisher.disturbances.probation = Probation::Present);
