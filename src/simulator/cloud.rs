@@ -16,6 +16,7 @@ use crate::faults::{Effect, Fault, Faults};
 use crate::ledger::Ledger;
 use crate::message::{Reply, Request};
 use crate::names::{Host, Names};
+use crate::publisher::Publisher;
 use crate::rates::Rates;
 use crate::service::operation::{End, Operation};
 use crate::service::schema::Members;
@@ -48,6 +49,8 @@ pub struct Cloud {
     pub entra: Entra,
     /// Vaults.
     pub vaults: Vec<Vault>,
+    /// Events of vaults.
+    pub publisher: Publisher,
     /// Cloud services.
     pub services: Vec<Service>,
     /// Operations by id.
@@ -90,6 +93,7 @@ impl Cloud {
     pub fn new(names: Names, entra: Entra, pace: Pace, now: Timestamp) -> Self {
         // Whether China takes 2024-11-04 is not known; it is known to take 2022-04-04.
         let newest = if names == Names::china() { "2022-09-04" } else { "2024-11-04" };
+        let publisher = Publisher::new(&names);
         Self {
             names,
             durations: Durations::default(),
@@ -97,6 +101,7 @@ impl Cloud {
             members: Members::Strict,
             entra,
             vaults: Vec::new(),
+            publisher,
             services: Vec::new(),
             operations: BTreeMap::new(),
             faults: Faults::default(),
@@ -146,9 +151,10 @@ impl Cloud {
         while self.step() {}
     }
 
-    /// Brings every service up to the time.
+    /// Brings every service up to the time, and the publisher of events up to the vaults.
     pub fn settle(&mut self) {
         let now = self.now();
+        self.publisher.look(&mut self.vaults, now);
         let ended: Vec<Ended> = self.services.iter_mut().flat_map(|service| service.settle(now)).collect();
         self.end_operations(ended);
     }

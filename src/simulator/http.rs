@@ -26,6 +26,7 @@ use crate::endpoint;
 use crate::ledger::Ledger;
 use crate::message::Request;
 use crate::pki::Authority;
+use crate::publisher::Courier;
 
 /// Connections at one time. A client under test keeps a few for each host; endpoints take one a handshake.
 const MAX_CONNECTIONS: usize = 512;
@@ -75,6 +76,9 @@ impl Simulator {
             endpoints: Mutex::default(),
         });
         tokio::spawn(proxy::serve(listener, shared.clone()));
+        if shared.with(|cloud| cloud.pace()) == Pace::Automatic {
+            tokio::spawn(Courier::new(shared.clone()).run());
+        }
         let simulator = Self { shared, address, endpoints: tokio::sync::Mutex::new(()), stop };
         simulator.open_endpoints().await?;
         Ok(simulator)
@@ -99,6 +103,11 @@ impl Simulator {
     /// Looks at the cloud or changes it, once it is up to the time. Requests wait meanwhile.
     pub fn with<T>(&self, look: impl FnOnce(&mut Cloud) -> T) -> T {
         self.shared.with(look)
+    }
+
+    /// The simulated Event Grid at work. With a clock that runs by itself it delivers without being told.
+    pub fn publisher(&self) -> Courier {
+        Courier::new(self.shared.clone())
     }
 
     /// From now on somebody watches every exchange with the cloud, in place of whoever did before.
@@ -208,6 +217,27 @@ impl Shared {
                     }
                 }
             }
+        }
+    }
+
+    /// Waits until the cloud is looked at or changed, until the simulated clock shows the time that `when` gives, or
+    /// so long at most.
+    pub(crate) async fn until_moved_or(
+        &self,
+        at_most: std::time::Duration,
+        when: impl FnOnce(&Cloud) -> Option<Timestamp>,
+    ) {
+        let moved = self.moved.notified();
+        tokio::pin!(moved);
+        moved.as_mut().enable();
+        let rest = {
+            let cloud = lock(&self.cloud);
+            let rest = when(&cloud).map(|at| at.duration_since(cloud.now()));
+            rest.map_or(at_most, |rest| std::time::Duration::try_from(rest).unwrap_or_default().min(at_most))
+        };
+        tokio::select! {
+            () = moved => {}
+            () = tokio::time::sleep(rest) => {}
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One plain value, [`cloud::Cloud`], holds everything simulated: time, vaults, services, faults, the ledger of every
 //! exchange. [`Simulator`] serves it behind a CONNECT proxy on 127.0.0.1 that ends TLS with an authority of its own;
-//! it sends nothing anywhere else. Worlds to start from are in [`scenario`], what goes wrong is in [`faults`], and what
+//! it sends nothing anywhere else but [events](publisher) to webhooks on loopback. Worlds to start from are in [`scenario`], what goes wrong is in [`faults`], and what
 //! no document settles is in [`switches`].
 //!
 //! ```no_run
@@ -40,6 +40,7 @@ pub mod message;
 pub mod names;
 pub mod pfx;
 pub mod pki;
+pub mod publisher;
 pub mod rates;
 pub mod scenario;
 pub mod service;

@@ -1,27 +1,37 @@
-//! What no document or recording settles. Each fact is a switch with both readings, so that a client can be tried
-//! under either; `documented` takes the reading that Microsoft's texts make likelier.
+//! What no document or recording settles. Each fact is a switch with its readings, so that a client can be tried
+//! under each; `documented` takes the reading that Microsoft's texts make likelier.
 
 /// Declares one enum a fact, the struct of all of them, and the ways to walk over them.
 macro_rules! switches {
-    ($($(#[$doc:meta])* $field:ident: $fact:ident { $(#[$first_doc:meta])* $first:ident, $(#[$other_doc:meta])* $other:ident })*) => {
+    (
+        $(#[$all_doc:meta])* $all:ident:
+        $($(#[$doc:meta])* $field:ident: $fact:ident {
+            $(#[$first_doc:meta])* $first:ident, $($(#[$other_doc:meta])* $other:ident),+
+        })*
+    ) => {
         $(
             $(#[$doc])*
             #[derive(Clone, Copy, Debug, PartialEq, Eq)]
             pub enum $fact {
                 $(#[$first_doc])*
                 $first,
-                $(#[$other_doc])*
-                $other,
+                $($(#[$other_doc])*
+                $other,)+
+            }
+
+            impl $fact {
+                /// Every reading, the likeliest first.
+                pub const READINGS: &'static [Self] = &[Self::$first, $(Self::$other),+];
             }
         )*
 
-        /// One answer for each unsettled fact.
+        $(#[$all_doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub struct Switches {
+        pub struct $all {
             $($(#[$doc])* pub $field: $fact,)*
         }
 
-        impl Switches {
+        impl $all {
             /// The likelier reading of each fact.
             pub fn documented() -> Self {
                 Self { $($field: $fact::$first,)* }
@@ -29,18 +39,27 @@ macro_rules! switches {
 
             /// Every fact at its other answer.
             pub fn other() -> Self {
-                Self { $($field: $fact::$other,)* }
+                Self { $($field: $fact::READINGS[1],)* }
             }
 
             /// The documented reading with one fact turned over, for each fact, with the fact's name.
             pub fn each_turned() -> Vec<(&'static str, Self)> {
-                vec![$((stringify!($field), Self { $field: $fact::$other, ..Self::documented() }),)*]
+                vec![$($((stringify!($field), Self { $field: $fact::$other, ..Self::documented() }),)+)*]
+            }
+        }
+
+        impl Default for $all {
+            fn default() -> Self {
+                Self::documented()
             }
         }
     };
 }
+pub(crate) use switches;
 
 switches! {
+    /// One answer for each unsettled fact.
+    Switches:
     /// When a thumbprint without a secret is refused.
     missing_thumbprints: MissingThumbprints {
         /// The PUT is answered 400.
@@ -187,12 +206,6 @@ switches! {
         Kept,
         /// Lost.
         Lost
-    }
-}
-
-impl Default for Switches {
-    fn default() -> Self {
-        Self::documented()
     }
 }
 

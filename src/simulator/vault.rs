@@ -7,6 +7,7 @@
 mod certificates;
 mod deployment;
 mod fields;
+mod happenings;
 mod import;
 mod json_secret;
 mod material;
@@ -15,7 +16,7 @@ mod refusal;
 mod secrets;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 
 use jiff::Timestamp;
@@ -24,6 +25,7 @@ use uuid::Uuid;
 use crate::entra::{Caller, Entra};
 use crate::message::{Reply, Request};
 pub use deployment::{DeploymentRefusal, DeploymentSecret};
+pub(crate) use happenings::{Current, NewVersion};
 pub use json_secret::JsonSecret;
 pub use material::{Material, PEM_FILE, PKCS12};
 use refusal::bad_parameter;
@@ -66,6 +68,8 @@ pub struct Vault {
     objects: BTreeMap<String, Object>,
     /// The window of the limit that is running, and the requests in it.
     window: Option<(i64, u32)>,
+    /// Versions that the publisher of events has not seen yet.
+    new_versions: VecDeque<NewVersion>,
 }
 
 /// Points on which documents are silent or disagree: tests run with each value.
@@ -219,6 +223,7 @@ impl Vault {
             behaviour: Behaviour::default(),
             objects: BTreeMap::new(),
             window: None,
+            new_versions: VecDeque::new(),
         }
     }
 

@@ -5,7 +5,9 @@
 mod conformance;
 mod faults;
 mod manual;
+mod publisher;
 mod put;
+mod receiver;
 mod resource_manager;
 mod scale;
 mod sockets;

@@ -86,7 +86,8 @@ impl Vault {
             value: Arc::from(value),
             content_type: content_type.map(str::to_owned),
         };
-        self.add_version(Kind::Secret, name, Version { id: fresh_version_id(), certificate: None, secret });
+        let version = Version { id: fresh_version_id(), certificate: None, secret };
+        self.add_version(Kind::Secret, name, version, now);
         let (object, version) = self.found(Kind::Secret, name, None)?;
         Ok(Reply::json(200, self.secret_bundle(object, version, value.into())))
     }

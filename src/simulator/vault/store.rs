@@ -170,7 +170,8 @@ impl Vault {
             content_type: Some(packed.content_type.to_owned()),
         };
         let certificate = Some(CertificatePart { attributes, tags: Tags::new(), material });
-        self.add_version(Kind::Certificate, name, Version { id: version.to_owned(), certificate, secret })
+        let version = Version { id: version.to_owned(), certificate, secret };
+        self.add_version(Kind::Certificate, name, version, now)
     }
 
     /// A new version of a plain secret, current from now on; its id.
@@ -199,7 +200,8 @@ impl Vault {
             value: value.into(),
             content_type: content_type.map(str::to_owned),
         };
-        self.add_version(Kind::Secret, name, Version { id: version.to_owned(), certificate: None, secret })
+        let version = Version { id: version.to_owned(), certificate: None, secret };
+        self.add_version(Kind::Secret, name, version, now)
     }
 
     /// Enables or disables a version. Disabling a certificate's version disables its secret's too.
@@ -262,7 +264,7 @@ impl Vault {
     }
 
     /// Adds a version to an object, which is made where there is none.
-    pub(super) fn add_version(&mut self, kind: Kind, name: &str, version: Version) -> String {
+    pub(super) fn add_version(&mut self, kind: Kind, name: &str, version: Version, now: Timestamp) -> String {
         let id = version.id.clone();
         let object = self.objects.entry(key(name)).or_insert_with(|| Object {
             name: name.to_owned(),
@@ -272,6 +274,7 @@ impl Vault {
         });
         assert!(object.kind == kind, "`{name}` belongs to the other kind of object");
         object.versions.push(version);
+        self.note_version(kind, name, &id, now);
         id
     }
 
