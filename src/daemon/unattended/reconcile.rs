@@ -202,6 +202,10 @@ impl Reconciler {
     }
 
     async fn look(&mut self, reasons: &BTreeSet<Reason>) {
+        if reasons.contains(&Reason::Person) {
+            // Whoever asks has mended something, and does not want to wait.
+            self.again.clear();
+        }
         let generation = Arc::clone(&self.generations.borrow_and_update());
         let settings = &generation.settings;
         self.heart.beat(LOOK + SLACK);
@@ -296,12 +300,16 @@ impl Reconciler {
         self.witness.carried(service.as_ref(), &carried);
         if let Some(service) = service {
             match &carried {
-                Carried::Begun(Outcome::Ended { ending: Ending::Verified, .. }) => {
+                // What failed is held back by the record, until a version is superseded or a person releases it.
+                Carried::Begun(Outcome::Ended {
+                    ending: Ending::Verified | Ending::Restored { .. } | Ending::Stuck { .. },
+                    ..
+                }) => {
                     self.again.remove(&service);
                 }
                 // It is left for the next process.
                 Carried::Begun(Outcome::Interrupted { .. }) => {}
-                Carried::Begun(Outcome::Ended { .. })
+                Carried::Begun(Outcome::Ended { ending: Ending::Abandoned { .. }, .. })
                 | Carried::NotBegun(_)
                 | Carried::Locked
                 | Carried::WindowClosed
