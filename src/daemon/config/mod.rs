@@ -31,8 +31,9 @@ pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
 pub use secret::Secret;
 pub use section::{
-    ClientCertificate, HttpSettings, IdentitySettings, JournalSettings, LogFormat, LogLevel, LogSettings,
-    ManagedIdentity, PollSettings, PollTrigger, ProxySettings, RolloutSettings,
+    ClientCertificate, EntraSettings, EventsSettings, HttpSettings, IdentitySettings, JournalSettings,
+    LogFormat, LogLevel, LogSettings, ManagedIdentity, PollSettings, PollTrigger, ProxySettings,
+    RolloutSettings, SharedSecretSettings,
 };
 pub use settings::Settings;
 

@@ -2,6 +2,7 @@
 //! from the one to the other. A new key goes into the struct that has the keys and into `config/certroll.toml`.
 
 mod cloud;
+mod events;
 mod http;
 mod identity;
 mod journal;
@@ -11,6 +12,7 @@ mod poll;
 mod rollout;
 mod service;
 
+pub use events::{EntraSettings, EventsSettings, SharedSecretSettings};
 pub use http::{HttpSettings, ProxySettings};
 pub use identity::{ClientCertificate, IdentitySettings, ManagedIdentity};
 pub use journal::JournalSettings;
@@ -19,6 +21,7 @@ pub use poll::{PollSettings, PollTrigger};
 pub use rollout::RolloutSettings;
 
 pub(crate) use cloud::{ApiKeys, CloudName, CustomCloudKeys};
+pub(crate) use events::EventsKeys;
 pub(crate) use http::HttpKeys;
 pub(crate) use identity::IdentityKeys;
 pub(crate) use journal::JournalKeys;
@@ -29,6 +32,7 @@ pub(crate) use rollout::RolloutKeys;
 pub(crate) use service::ServiceKeys;
 
 pub(crate) use cloud::check as check_cloud;
+pub(crate) use events::check as check_events;
 pub(crate) use http::check as check_http;
 pub(crate) use identity::{authority_host as check_authority_host, check as check_identity};
 pub(crate) use journal::check as check_journal;
@@ -59,6 +63,8 @@ pub(crate) struct Merged {
     pub(crate) poll: PollKeys,
     /// How certroll reaches Azure.
     pub(crate) http: HttpKeys,
+    /// The webhook that Event Grid delivers to.
+    pub(crate) events: EventsKeys,
     /// When a change is planned.
     pub(crate) plan: PlanKeys,
     /// How long a rollout may take, and how many run at once.
