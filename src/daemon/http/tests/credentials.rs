@@ -162,3 +162,49 @@ async fn without_keys_nothing_is_refused() {
     assert_eq!(world.send(&delivery("shop-kv").with("Authorization", "Bearer x")).await.status, 401);
     assert_eq!(world.activated(), Vec::<String>::new());
 }
+
+/// What a subscriber writes.
+#[derive(Clone, Default)]
+struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Written {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn nothing_that_proves_anything_is_logged() {
+    let written = Written::default();
+    let writer = written.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _current = tracing::subscriber::set_default(subscriber);
+    let world = world(Wanted { secret: true, entra: true, ..Wanted::default() }).await;
+    let token = bearer(&first_form());
+    let wrong = bearer(&changed(first_form(), "aud", json!("canary-audience")));
+    for message in [
+        delivery("shop-kv").with(HEADER, SECRET),
+        delivery("shop-kv").to(&format!("/events?code={PREVIOUS}")),
+        delivery("shop-kv").to("/events?code=canary-wrong").with(HEADER, "canary-wrong"),
+        delivery("shop-kv").to("/canary-elsewhere?code=canary-elsewhere"),
+        delivery("shop-kv").with("Authorization", &token),
+        delivery("shop-kv").with("Authorization", &wrong),
+        Message::post("canary-body").with(HEADER, SECRET),
+        validation("shop-kv").with(HEADER, SECRET),
+    ] {
+        world.send(&message).await;
+    }
+    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    assert!(text.matches("request answered").count() == 8, "{text}");
+    for canary in ["canary", "eyJ", "512d38b6", "code="] {
+        assert!(!text.contains(canary), "{canary}: {text}");
+    }
+}

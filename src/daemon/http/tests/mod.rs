@@ -7,4 +7,5 @@ mod credentials;
 mod endurance;
 mod entra;
 mod handshakes;
+mod settings;
 mod world;
