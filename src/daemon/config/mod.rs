@@ -31,9 +31,9 @@ pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
 pub use secret::Secret;
 pub use section::{
-    AdminSettings, ClientCertificate, HttpSettings, IdentitySettings, JournalSettings, LogFormat, LogLevel,
-    LogSettings, ManagedIdentity, MonitoringSettings, PollSettings, PollTrigger, ProxySettings,
-    RolloutSettings,
+    AdminSettings, ClientCertificate, EntraSettings, EventsSettings, HttpSettings, IdentitySettings,
+    JournalSettings, LogFormat, LogLevel, LogSettings, ManagedIdentity, MonitoringSettings, PollSettings,
+    PollTrigger, ProxySettings, RolloutSettings, SharedSecretSettings,
 };
 pub use settings::Settings;
 

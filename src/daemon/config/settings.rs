@@ -8,8 +8,8 @@ use certroll_core::policy::Policy;
 use super::check::Checker;
 use super::problem::Problem;
 use super::section::{
-    self, AdminSettings, HttpSettings, IdentitySettings, JournalSettings, LogSettings, Merged,
-    MonitoringSettings, PollSettings, RolloutSettings,
+    self, AdminSettings, EventsSettings, HttpSettings, IdentitySettings, JournalSettings, LogSettings,
+    Merged, MonitoringSettings, PollSettings, RolloutSettings,
 };
 
 /// Everything that was asked for, checked. The only form of the configuration that the rest of the program sees.
@@ -23,6 +23,8 @@ pub struct Settings {
     pub poll: PollSettings,
     /// How certroll reaches Azure.
     pub http: HttpSettings,
+    /// The webhook that Event Grid delivers to, if one is wanted.
+    pub events: Option<EventsSettings>,
     /// The services, and what planning needs to know.
     pub policy: Policy,
     /// How long a rollout may take, and how many run at once.
@@ -48,6 +50,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
     let identity = section::check_identity(&merged.identity, checker);
     let poll = section::check_poll(&merged.poll, checker);
     let http = section::check_http(&merged.http, checker);
+    let events = section::check_events(&merged.events, cloud.as_ref(), checker);
     let plan = section::check_plan(&merged.plan, checker);
     let rollout = section::check_rollout(&merged.rollout, checker);
     let journal = section::check_journal(&merged.journal, checker);
@@ -65,6 +68,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
         identity: identity?,
         poll: poll?,
         http: http?,
+        events: events?,
         policy: Policy { services, settle, urgent_before_expiry },
         rollout: rollout?,
         journal: journal?,

@@ -36,7 +36,7 @@ const DRAIN: u64 = 16 * 1024 * 1024;
 pub(super) enum Phase {
     /// The TLS handshake, or the head of the first request.
     Opening,
-    /// The body of a request.
+    /// We want more of a request's body than has come.
     Receiving,
     /// Nothing is missing from the client: it waits for us.
     Answering,
@@ -213,7 +213,8 @@ pub(super) async fn stopped(stop: &mut watch::Receiver<bool>) {
 async fn answer(request: Request<Incoming>, router: Router, seat: Arc<Seat>) -> Result<Response, Infallible> {
     let expects = request.headers().contains_key(EXPECT);
     let rest = Rest::default();
-    seat.enter(if request.body().is_end_stream() { Phase::Answering } else { Phase::Receiving });
+    // Until somebody asks for the body in vain, it is us who are waited for: whoever judges the head takes our time.
+    seat.enter(Phase::Answering);
     let request = request.map(|body| {
         let watched =
             Watched { body: Some(body), touched: false, seat: Arc::clone(&seat), rest: Arc::clone(&rest) };
@@ -225,6 +226,7 @@ async fn answer(request: Request<Incoming>, router: Router, seat: Arc<Seat>) -> 
     if let Some((body, touched)) = left
         && (touched || !expects)
     {
+        seat.turn(Phase::Answering, Phase::Receiving);
         drain(body).await;
     }
     seat.enter(Phase::Idle);
@@ -269,6 +271,9 @@ impl HttpBody for Watched {
         let ended = matches!(polled, Poll::Ready(None)) || (polled.is_ready() && body.is_end_stream());
         if ended {
             self.seat.turn(Phase::Receiving, Phase::Answering);
+        } else if polled.is_pending() {
+            // Once for the whole body: its time does not begin anew with each piece.
+            self.seat.turn(Phase::Answering, Phase::Receiving);
         }
         polled
     }

@@ -21,6 +21,7 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde_json::json;
+use tokio::sync::watch;
 
 use super::authentication::{Authentication, Credential, Refusal, Unproven};
 use super::problem::{problem, with};
@@ -160,12 +161,15 @@ impl Outcome {
 
 /// Serves the webhook. Other paths are answered with 503: a delivery that a proxy has sent astray is repeated until the
 /// proxy is mended, where 404 would end it.
-pub fn router(webhook: Webhook) -> Router {
+///
+/// Each request is answered by the webhook that is the current one when it comes, so that another configuration needs no
+/// other socket.
+pub fn router(webhooks: watch::Receiver<Arc<Webhook>>) -> Router {
     Router::new()
         .route(PATH, any(answer))
         .route(&format!("{PATH}/"), any(answer))
         .fallback(elsewhere)
-        .with_state(Arc::new(webhook))
+        .with_state(webhooks)
 }
 
 /// An answer on its way.
@@ -196,13 +200,15 @@ impl Reply {
     }
 }
 
-async fn answer(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
+async fn answer(State(webhooks): State<watch::Receiver<Arc<Webhook>>>, request: Request) -> Response {
+    let webhook = Arc::clone(&webhooks.borrow());
     let method = request.method().clone();
     let reply = webhook.answer(request).await;
     webhook.witness(&method, reply)
 }
 
-async fn elsewhere(State(webhook): State<Arc<Webhook>>, request: Request) -> Response {
+async fn elsewhere(State(webhooks): State<watch::Receiver<Arc<Webhook>>>, request: Request) -> Response {
+    let webhook = Arc::clone(&webhooks.borrow());
     let reply = Reply::new(Outcome::Elsewhere, "nothing is served here; events are delivered to `/events`");
     webhook.witness(request.method(), reply)
 }

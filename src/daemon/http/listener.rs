@@ -37,9 +37,9 @@ pub struct ListenerLimits {
     pub head: usize,
     /// From the connection to the end of the first request's head, with the TLS handshake.
     pub opening: Duration,
-    /// From the end of a request's head to the end of its body.
+    /// For the body of a request, from the first time that more of it is wanted than has come.
     pub receiving: Duration,
-    /// From the end of a request to its answer.
+    /// For us: to judge a head, and to answer what has come whole.
     pub answering: Duration,
     /// From an answer to the end of the next request's head.
     pub idle: Duration,

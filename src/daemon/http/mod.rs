@@ -3,6 +3,7 @@
 //! [`listener`] knows connections, time and size and no path; [`events`] knows what Event Grid sends and what it must be
 //! answered. Read next: `docs/events.md`.
 
+pub mod assembly;
 pub mod authentication;
 mod connection;
 pub mod events;

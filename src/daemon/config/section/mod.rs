@@ -3,6 +3,7 @@
 
 mod admin;
 mod cloud;
+mod events;
 mod http;
 mod identity;
 mod journal;
@@ -13,6 +14,7 @@ mod rollout;
 mod service;
 
 pub use admin::{AdminSettings, MonitoringSettings};
+pub use events::{EntraSettings, EventsSettings, SharedSecretSettings};
 pub use http::{HttpSettings, ProxySettings};
 pub use identity::{ClientCertificate, IdentitySettings, ManagedIdentity};
 pub use journal::JournalSettings;
@@ -22,6 +24,7 @@ pub use rollout::RolloutSettings;
 
 pub(crate) use admin::{AdminKeys, MonitoringKeys};
 pub(crate) use cloud::{ApiKeys, CloudName, CustomCloudKeys};
+pub(crate) use events::EventsKeys;
 pub(crate) use http::HttpKeys;
 pub(crate) use identity::IdentityKeys;
 pub(crate) use journal::JournalKeys;
@@ -33,6 +36,7 @@ pub(crate) use service::ServiceKeys;
 
 pub(crate) use admin::{check_admin, check_monitoring};
 pub(crate) use cloud::check as check_cloud;
+pub(crate) use events::check as check_events;
 pub(crate) use http::check as check_http;
 pub(crate) use identity::{authority_host as check_authority_host, check as check_identity};
 pub(crate) use journal::check as check_journal;
@@ -63,6 +67,8 @@ pub(crate) struct Merged {
     pub(crate) poll: PollKeys,
     /// How certroll reaches Azure.
     pub(crate) http: HttpKeys,
+    /// The webhook that Event Grid delivers to.
+    pub(crate) events: EventsKeys,
     /// When a change is planned.
     pub(crate) plan: PlanKeys,
     /// How long a rollout may take, and how many run at once.
