@@ -31,8 +31,9 @@ pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
 pub use secret::Secret;
 pub use section::{
-    ClientCertificate, HttpSettings, IdentitySettings, JournalSettings, LogFormat, LogLevel, LogSettings,
-    ManagedIdentity, PollSettings, PollTrigger, ProxySettings, RolloutSettings,
+    ChannelKind, ChannelSettings, ClientCertificate, EmailSettings, HttpSettings, IdentitySettings,
+    JournalSettings, LogFormat, LogLevel, LogSettings, MailSecurity, ManagedIdentity, NotifySettings,
+    PollSettings, PollTrigger, ProxySettings, RolloutSettings,
 };
 pub use settings::Settings;
 

@@ -8,7 +8,8 @@ use certroll_core::policy::Policy;
 use super::check::Checker;
 use super::problem::Problem;
 use super::section::{
-    self, HttpSettings, IdentitySettings, JournalSettings, LogSettings, Merged, PollSettings, RolloutSettings,
+    self, HttpSettings, IdentitySettings, JournalSettings, LogSettings, Merged, NotifySettings, PollSettings,
+    RolloutSettings,
 };
 
 /// Everything that was asked for, checked. The only form of the configuration that the rest of the program sees.
@@ -30,6 +31,8 @@ pub struct Settings {
     pub journal: JournalSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// What people are told, and how.
+    pub notify: NotifySettings,
     /// The files that were read, in their order.
     pub files: Vec<PathBuf>,
     /// What somebody should look at. Not errors.
@@ -47,6 +50,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
     let rollout = section::check_rollout(&merged.rollout, checker);
     let journal = section::check_journal(&merged.journal, checker);
     let log = section::check_log(&merged.log);
+    let notify = section::check_notify(&merged.notify, checker);
     let services = section::check_services(merged.service.as_deref().unwrap_or_default(), checker);
     let mut cloud = cloud?;
     if let Some(host) = authority_host {
@@ -62,6 +66,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
         rollout: rollout?,
         journal: journal?,
         log,
+        notify: notify?,
         files: checker.sources.files(),
         warnings: Vec::new(),
     })
