@@ -14,6 +14,8 @@ pub(crate) const JOURNAL: &str = "journal.db";
 pub(crate) const NEW_JOURNAL: &str = "journal.db.new";
 /// What is remembered of vault versions.
 pub(crate) const VERSIONS: &str = "versions.db";
+/// Notices that are to be delivered.
+pub(crate) const OUTBOX: &str = "outbox.db";
 /// Held by the one process that writes the record.
 pub(crate) const LOCK: &str = "lock";
 /// What a person paused: the daemon's, kept beside the journal.
@@ -200,7 +202,7 @@ impl Directory {
 /// Whether a file of this name is one of those that are written here.
 fn is_ours(name: &str) -> bool {
     [LOCK, PAUSED, NEW_PAUSED].contains(&name)
-        || [JOURNAL, NEW_JOURNAL, VERSIONS].iter().any(|database| {
+        || [JOURNAL, NEW_JOURNAL, VERSIONS, OUTBOX].iter().any(|database| {
             name.strip_prefix(database).is_some_and(|rest| rest.is_empty() || BESIDE.contains(&rest))
         })
 }

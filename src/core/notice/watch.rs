@@ -268,7 +268,7 @@ fn together(notices: Vec<Notice>, now: Timestamp) -> Vec<Notice> {
     for notice in notices {
         match notice.kind {
             NoticeKind::Unreadable | NoticeKind::Recovered => {
-                of_kind.entry(notice.kind).or_default().push(notice)
+                of_kind.entry(notice.kind).or_default().push(notice);
             }
             _ => others.push(notice),
         }

@@ -31,9 +31,10 @@ pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
 pub use secret::Secret;
 pub use section::{
-    AdminSettings, ClientCertificate, EntraSettings, EventsSettings, HttpSettings, IdentitySettings,
-    JournalSettings, LogFormat, LogLevel, LogSettings, ManagedIdentity, MonitoringSettings, PollSettings,
-    PollTrigger, ProxySettings, RolloutSettings, SharedSecretSettings,
+    AdminSettings, ChannelKind, ChannelSettings, ClientCertificate, EmailSettings, EntraSettings,
+    EventsSettings, HttpSettings, IdentitySettings, JournalSettings, LogFormat, LogLevel, LogSettings,
+    MailSecurity, ManagedIdentity, MonitoringSettings, NotifySettings, PollSettings, PollTrigger,
+    ProxySettings, RolloutSettings, SharedSecretSettings,
 };
 pub use settings::Settings;
 

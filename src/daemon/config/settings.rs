@@ -9,7 +9,7 @@ use super::check::Checker;
 use super::problem::Problem;
 use super::section::{
     self, AdminSettings, EventsSettings, HttpSettings, IdentitySettings, JournalSettings, LogSettings,
-    Merged, MonitoringSettings, PollSettings, RolloutSettings,
+    Merged, MonitoringSettings, NotifySettings, PollSettings, RolloutSettings,
 };
 
 /// Everything that was asked for, checked. The only form of the configuration that the rest of the program sees.
@@ -37,6 +37,8 @@ pub struct Settings {
     pub monitoring: MonitoringSettings,
     /// What is logged, and how.
     pub log: LogSettings,
+    /// What people are told, and how.
+    pub notify: NotifySettings,
     /// The files that were read, in their order.
     pub files: Vec<PathBuf>,
     /// What somebody should look at. Not errors.
@@ -57,6 +59,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
     let admin = section::check_admin(&merged.admin, checker);
     let monitoring = section::check_monitoring(&merged.monitoring, checker);
     let log = section::check_log(&merged.log);
+    let notify = section::check_notify(&merged.notify, checker);
     let services = section::check_services(merged.service.as_deref().unwrap_or_default(), checker);
     let mut cloud = cloud?;
     if let Some(host) = authority_host {
@@ -75,6 +78,7 @@ pub(super) fn check(merged: &Merged, checker: &mut Checker<'_>) -> Option<Settin
         admin: admin?,
         monitoring: monitoring?,
         log,
+        notify: notify?,
         files: checker.sources.files(),
         warnings: Vec::new(),
     })

@@ -111,7 +111,11 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, span: &Span, name: &str, schema: &Schema, path: &str) {
-        if let Some((_, stem)) = SECRETS.iter().find(|(key, _)| *key == name) {
+        let has = |key: String| keys(schema).any(|known| known == key);
+        // A table that takes a secret from a file or a variable names both.
+        let own = (has(format!("{name}_file")) && has(format!("{name}_env"))).then_some(name);
+        let known = SECRETS.iter().find(|(key, _)| *key == name).map(|(_, stem)| *stem);
+        if let Some(stem) = own.or(known) {
             self.error(span, path, "a secret does not belong into the configuration").hint(format!(
                 "put it into a file and write `{stem}_file = \"/path\"` or \
                  `{stem}_file = \"$CREDENTIALS_DIRECTORY/name\"`, or name a variable of the environment with \

@@ -4,6 +4,7 @@ mod crash;
 mod damage;
 mod format;
 mod opening;
+mod outbox;
 mod retention;
 mod samples;
 mod telling;

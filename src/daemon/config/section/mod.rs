@@ -8,6 +8,7 @@ mod http;
 mod identity;
 mod journal;
 mod log;
+mod notify;
 mod plan;
 mod poll;
 mod rollout;
@@ -19,6 +20,7 @@ pub use http::{HttpSettings, ProxySettings};
 pub use identity::{ClientCertificate, IdentitySettings, ManagedIdentity};
 pub use journal::JournalSettings;
 pub use log::{LogFormat, LogLevel, LogSettings};
+pub use notify::{ChannelKind, ChannelSettings, EmailSettings, MailSecurity, NotifySettings};
 pub use poll::{PollSettings, PollTrigger};
 pub use rollout::RolloutSettings;
 
@@ -29,6 +31,7 @@ pub(crate) use http::HttpKeys;
 pub(crate) use identity::IdentityKeys;
 pub(crate) use journal::JournalKeys;
 pub(crate) use log::LogKeys;
+pub(crate) use notify::NotifyKeys;
 pub(crate) use plan::PlanKeys;
 pub(crate) use poll::PollKeys;
 pub(crate) use rollout::RolloutKeys;
@@ -41,6 +44,7 @@ pub(crate) use http::check as check_http;
 pub(crate) use identity::{authority_host as check_authority_host, check as check_identity};
 pub(crate) use journal::check as check_journal;
 pub(crate) use log::check as check_log;
+pub(crate) use notify::check as check_notify;
 pub(crate) use plan::check as check_plan;
 pub(crate) use poll::check as check_poll;
 pub(crate) use rollout::check as check_rollout;
@@ -81,6 +85,8 @@ pub(crate) struct Merged {
     pub(crate) monitoring: MonitoringKeys,
     /// What is logged, and how.
     pub(crate) log: LogKeys,
+    /// What people are told, and how.
+    pub(crate) notify: NotifyKeys,
     /// The cloud services that certroll looks after.
     pub(crate) service: Option<Vec<At<ServiceKeys>>>,
 }
