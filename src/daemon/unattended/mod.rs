@@ -13,6 +13,7 @@ pub mod reload;
 pub mod schedule;
 pub mod state;
 pub mod systemd;
+pub mod webhook;
 pub mod witness;
 
 use std::sync::Arc;
@@ -41,6 +42,7 @@ use pauses::{PauseError, Pauses};
 use reconcile::{Parts, ReconcileError, Reconciler};
 use reload::{Load, Reloader};
 use state::State;
+use webhook::Intake;
 use witness::{Chronicle, Scribe};
 
 /// How long the reconciler may take from the start to its first word: the journal is read in between.
@@ -154,6 +156,10 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
             Some(Listener::bind(&ListenerSettings { address, tls: None, limits }).await?)
         }
     };
+    let events = match &settings.events {
+        None => None,
+        Some(events) => Some(webhook::bind(events).await?),
+    };
     let state =
         Arc::new(State::new(settings.cloud.name.clone(), settings.policy.clone(), pauses, clock.now()));
     let metrics = Arc::new(Metrics::new()?);
@@ -183,7 +189,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         activations,
         heart: heart.clone(),
         stop: stop.clone(),
-        events: false,
+        events: events.is_some(),
     });
     tasks.spawn(async move { (RECONCILE, reconciler.run().await.map_err(RunError::from)) });
     let desk = Desk {
@@ -199,6 +205,19 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     tasks.spawn(async move { ("schedule", ended_after(times).await) });
     let manager = systemd::run(heart.clone(), Arc::clone(&state), Arc::clone(&clock));
     tasks.spawn(async move { ("systemd", ended_after(manager).await) });
+    if let Some(listener) = events {
+        tracing::info!(address = %listener.address(), "events are listened for");
+        let intake = Intake {
+            state: Arc::clone(&state),
+            activator: activator.clone(),
+            metrics: Arc::clone(&metrics),
+            clock: Arc::clone(&clock),
+        };
+        if let Some(router) = webhook::router(generation_seen.clone(), intake) {
+            let answers = listener::serve(listener, router, stop.clone());
+            tasks.spawn(async move { ("events", ended_after(answers).await) });
+        }
+    }
     let watchtower = Watchtower {
         state: Arc::clone(&state),
         heart,

@@ -93,7 +93,13 @@ fn fixed(before: &Settings, after: &Settings) -> Option<&'static str> {
     if before.admin != after.admin {
         return Some("admin.socket");
     }
-    (before.monitoring != after.monitoring).then_some("monitoring.listen")
+    if before.monitoring != after.monitoring {
+        return Some("monitoring.listen");
+    }
+    let listens = |settings: &Settings| {
+        settings.events.as_ref().map(|events| (events.listen, events.tls.clone(), events.connections))
+    };
+    (listens(before) != listens(after)).then_some("events.listen")
 }
 
 /// What is another, by section and by service, without values: some of them are secrets.
@@ -112,6 +118,7 @@ pub(super) fn changes(before: &Settings, after: &Settings) -> Vec<String> {
             &(after.policy.settle, after.policy.urgent_before_expiry),
         ),
         told("rollout", &before.rollout, &after.rollout),
+        (before.events != after.events).then(|| "[events]".to_owned()),
         told("journal", &before.journal, &after.journal),
         told("log", &before.log, &after.log),
     ];

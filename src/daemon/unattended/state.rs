@@ -154,6 +154,11 @@ impl State {
         &self.known
     }
 
+    /// Vaults told of changes, which [`KnownVaults`] keeps.
+    pub fn heard(&self) {
+        self.changes.send_replace(());
+    }
+
     /// Asks the pauses.
     pub fn pauses<T>(&self, ask: impl FnOnce(&Pauses) -> T) -> T {
         ask(&self.inner().pauses)

@@ -1,0 +1,150 @@
+//! The webhook of the configuration in force. Its listener outlives configurations; who is believed and what counts do not,
+//! so that a secret can be changed by a reload.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use axum::Router;
+use certroll_core::event::TokenPolicy;
+use certroll_core::policy::Policy;
+use certroll_core::ports::Clock;
+use tokio::sync::watch;
+
+use super::generation::Generation;
+use super::state::State;
+use crate::activation::Activator;
+use crate::config::{EntraSettings, EventsSettings};
+use crate::http::authentication::{Authentication, EntraTokens, SharedSecret};
+use crate::http::events::{self, Answered, Outcome, Webhook, Witness};
+use crate::http::listener::{ListenError, Listener, ListenerLimits, ListenerSettings};
+use crate::telemetry::metrics::Metrics;
+
+/// Listens as the settings say.
+///
+/// # Errors
+/// The address or the certificate cannot be used.
+pub async fn bind(settings: &EventsSettings) -> Result<Listener, ListenError> {
+    let limits = ListenerLimits { connections: settings.connections, ..ListenerLimits::default() };
+    Listener::bind(&ListenerSettings { address: settings.listen, tls: settings.tls.clone(), limits }).await
+}
+
+/// What answers are made from, whatever the configuration.
+#[derive(Clone)]
+pub struct Intake {
+    /// What the daemon knows of itself.
+    pub state: Arc<State>,
+    /// Asks for looks.
+    pub activator: Activator,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// Answers by the configuration that is in force when a request comes, and keeps the vaults that it names. Without a webhook
+/// in the configuration there is nothing to answer with.
+pub fn router(generations: watch::Receiver<Arc<Generation>>, intake: Intake) -> Option<Router> {
+    let first = webhook(&generations.borrow(), &intake)?;
+    let (send, current) = watch::channel(Arc::new(first));
+    tokio::spawn(follow(generations, intake, send));
+    Some(events::router(current))
+}
+
+/// Makes another webhook of each configuration, until there is nobody who answers by it. One without a webhook leaves the
+/// last in place: whether anything is listened at is for the next start.
+async fn follow(
+    mut generations: watch::Receiver<Arc<Generation>>,
+    intake: Intake,
+    send: watch::Sender<Arc<Webhook>>,
+) {
+    loop {
+        tokio::select! {
+            changed = generations.changed() => if changed.is_err() { return },
+            () = send.closed() => return,
+        }
+        let next = webhook(&generations.borrow_and_update(), &intake);
+        if let Some(next) = next {
+            send.send_replace(Arc::new(next));
+        }
+    }
+}
+
+fn webhook(generation: &Generation, intake: &Intake) -> Option<Webhook> {
+    let known = intake.state.known();
+    known.configured(named(&generation.settings.policy));
+    let settings = generation.settings.events.as_ref()?;
+    let secret = settings.shared_secret.as_ref().map(|secret| {
+        let (header, query) = (secret.header.clone(), secret.query.clone());
+        SharedSecret::new(&secret.current, secret.previous.as_ref(), header, query)
+    });
+    let entra = settings.entra.as_ref().map(|entra| {
+        let keys = generation.azure.signing_keys(&entra.tenant_id);
+        EntraTokens::new(policy(entra), keys, Arc::clone(&intake.clock))
+    });
+    Some(Webhook {
+        authentication: Authentication { secret, entra },
+        vaults: Arc::clone(known),
+        activator: intake.activator.clone(),
+        origins: settings.origins.clone(),
+        body_limit: settings.body_limit,
+        witness: Arc::new(Register {
+            state: Arc::clone(&intake.state),
+            metrics: Arc::clone(&intake.metrics),
+        }),
+        clock: Arc::clone(&intake.clock),
+    })
+}
+
+fn policy(entra: &EntraSettings) -> TokenPolicy {
+    TokenPolicy {
+        tenant: entra.tenant_id.clone(),
+        audiences: entra.audiences.clone(),
+        applications: vec![entra.application_id.clone()],
+        role: entra.role.clone(),
+    }
+}
+
+/// The vaults that the configuration names.
+fn named(policy: &Policy) -> BTreeSet<certroll_core::id::VaultName> {
+    let mappings = policy.services.iter().flat_map(|service| &service.certificates);
+    mappings.map(|mapping| mapping.source.vault.clone()).collect()
+}
+
+/// Counts answers, and says of them what a person may need.
+struct Register {
+    state: Arc<State>,
+    metrics: Arc<Metrics>,
+}
+
+impl Witness for Register {
+    fn answered(&self, answer: &Answered) {
+        self.metrics.delivered(answer.outcome.word());
+        let vaults: Vec<&str> = answer.vaults.iter().map(certroll_core::id::VaultName::as_str).collect();
+        let (answered, vaults) = (answer.outcome.word(), vaults.join(","));
+        let by = answer.credential.map(crate::http::authentication::Credential::word);
+        match answer.outcome {
+            Outcome::Activated => {
+                self.state.heard();
+                tracing::info!(answered, by, vaults, events = answer.events, "vaults told of changes");
+            }
+            Outcome::Consented | Outcome::Unsubscribed | Outcome::ConsentRefused => {
+                tracing::info!(answered, by, "a subscription was judged");
+            }
+            Outcome::Refused(refusal) => {
+                tracing::warn!(answered, reason = refusal.word(), "a delivery was refused");
+            }
+            Outcome::Undecided => {
+                tracing::warn!(answered, "a delivery cannot be judged: the issuer's keys are not available");
+            }
+            Outcome::Ignored
+            | Outcome::Told
+            | Outcome::NotReady
+            | Outcome::Stopping
+            | Outcome::TooLarge
+            | Outcome::Malformed
+            | Outcome::Broken
+            | Outcome::Method
+            | Outcome::Elsewhere => tracing::debug!(answered, by, "a request of the webhook was answered"),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! What the daemon makes of events that the simulated Event Grid delivers.
+
+use std::net::SocketAddr;
+
+use certroll_simulator::entra::{DeliveryToken, TokenVersion};
+use certroll_simulator::publisher::{Schema, SubscriptionRequest};
+use certroll_simulator::scenario::{self, shop};
+
+use crate::support::daemon::Daemon;
+use crate::support::live::{Live, shop_with_a_secret_setting};
+
+/// No poll comes while a test runs.
+const SELDOM: &str = "[poll]\nevery = \"12h\"\njitter = \"0s\"\n[plan]\nsettle = \"0s\"\n";
+const SECRET: &str = "6f1d0a0c9b7e4c1f8a2d3e4b5c6d7e8f";
+const AUDIENCE: &str = "api://certroll";
+
+fn endpoint(url: &str) -> url::Url {
+    url.parse().unwrap()
+}
+
+fn free_port() -> SocketAddr {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A daemon that hears of events, and the address where it does.
+async fn listening(events: &str) -> (Live, shop::Shop, Daemon, SocketAddr) {
+    let (cloud, shop) = shop_with_a_secret_setting();
+    let address = free_port();
+    let sections = format!("{SELDOM}[events]\nlisten = \"{address}\"\n{events}");
+    let live = Live::start_with(cloud, &sections, "").await;
+    live.place.file("event-secret", SECRET);
+    let daemon = tokio::task::block_in_place(|| {
+        let mut daemon = Daemon::start(&live);
+        daemon.hear_status("1 current");
+        daemon
+    });
+    (live, shop, daemon, address)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_makes_a_new_version_served_long_before_the_next_poll() {
+    for schema in [Schema::EventGrid, Schema::CloudEvents] {
+        let (live, mut shop, mut daemon, address) =
+            listening("[events.shared_secret]\nsecret_file = \"event-secret\"\nquery = \"code\"\n").await;
+        let courier = live.simulator.publisher();
+        let url = |secret: &str| endpoint(&format!("http://{address}/events?code={secret}"));
+        let wrong = SubscriptionRequest::new("wrong", shop::VAULT, url("0123456789abcdef0123456789abcdef"));
+        assert!(courier.subscribe(wrong.schema(schema)).await.is_err(), "the secret is wrong");
+        let right = SubscriptionRequest::new("shop-events", shop::VAULT, url(SECRET)).schema(schema);
+        courier.subscribe(right).await.unwrap();
+        live.simulator.with(|cloud| shop.renew_leaf(cloud));
+        tokio::task::block_in_place(|| {
+            daemon.hear_log("vaults told of changes");
+            daemon.hear_log("a rollout has ended");
+            daemon.hear_status("1 current");
+            assert_eq!(live.puts(), 1);
+            assert_eq!(daemon.stop(), Some(0));
+            assert!(!daemon.logged.iter().any(|line| line.contains(SECRET)), "the secret was logged");
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tokens_of_both_versions_are_believed_by_the_keys_that_entra_publishes() {
+    for version in [TokenVersion::One, TokenVersion::Two] {
+        let entra = format!(
+            "[events.entra]\ntenant_id = \"{}\"\naudiences = [\"{AUDIENCE}\"]\napplication_id = \"{}\"\n",
+            scenario::TENANT,
+            shop_with_a_secret_setting().0.entra.event_grid_application,
+        );
+        let (live, mut shop, mut daemon, address) = listening(&entra).await;
+        let courier = live.simulator.publisher();
+        let request = |name: &str, token: Option<DeliveryToken>| {
+            let request =
+                SubscriptionRequest::new(name, shop::VAULT, endpoint(&format!("http://{address}/events")));
+            token.into_iter().fold(request, SubscriptionRequest::token)
+        };
+        assert!(courier.subscribe(request("nobody", None)).await.is_err(), "a token is missing");
+        let token = DeliveryToken::new(version, scenario::TENANT, AUDIENCE);
+        courier.subscribe(request("shop-events", Some(token))).await.unwrap();
+        live.simulator.with(|cloud| shop.renew_leaf(cloud));
+        tokio::task::block_in_place(|| {
+            daemon.hear_log("a rollout has ended");
+            daemon.hear_status("1 current");
+            assert_eq!(live.puts(), 1);
+            assert_eq!(daemon.stop(), Some(0));
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_is_changed_by_a_reload_while_the_old_one_is_still_believed() {
+    let events = "[events.shared_secret]\nsecret_file = \"event-secret\"\nheader = \"x-certroll\"\n";
+    let (live, _, mut daemon, address) = listening(events).await;
+    let courier = live.simulator.publisher();
+    let request = |name: &str, secret: &str| {
+        let url = endpoint(&format!("http://{address}/events"));
+        SubscriptionRequest::new(name, shop::VAULT, url).header("x-certroll", secret)
+    };
+    let next = "c0ffee00c0ffee00c0ffee00c0ffee00";
+    assert!(courier.subscribe(request("early", next)).await.is_err());
+    live.place.file("event-secret", next);
+    live.place.file("event-secret-before", SECRET);
+    let main = std::fs::read_to_string(live.place.path().join("certroll.toml")).unwrap();
+    let both = main.replace(events, &format!("{events}previous_secret_file = \"event-secret-before\"\n"));
+    live.place.file("certroll.toml", both);
+    tokio::task::block_in_place(|| {
+        daemon.signal("HUP");
+        let line = daemon.hear_log("the configuration changed");
+        assert!(line.contains("[events]"), "{line}");
+    });
+    courier.subscribe(request("new", next)).await.unwrap();
+    courier.subscribe(request("old", SECRET)).await.unwrap();
+    tokio::task::block_in_place(|| {
+        assert_eq!(daemon.stop(), Some(0));
+        assert!(!daemon.logged.iter().any(|line| line.contains(SECRET) || line.contains(next)));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_webhook_loses_nothing_but_time() {
+    let (live, mut shop, mut daemon, address) =
+        listening("[events.shared_secret]\nsecret_file = \"event-secret\"\nquery = \"code\"\n").await;
+    let courier = live.simulator.publisher();
+    let url = endpoint(&format!("http://{address}/events?code={SECRET}"));
+    courier.subscribe(SubscriptionRequest::new("shop-events", shop::VAULT, url)).await.unwrap();
+    live.simulator.with(|cloud| {
+        cloud.publisher.disturbances.gap = certroll_simulator::publisher::switches::Gap::Present;
+        shop.renew(cloud);
+    });
+    tokio::task::block_in_place(|| {
+        // The poll of the schedule, which a person brings forward here.
+        assert_eq!(live.run(&["activate"]).code, 0);
+        daemon.hear_log("a rollout has ended");
+        daemon.hear_status("1 current");
+        assert_eq!(live.puts(), 1);
+        assert!(!daemon.log().iter().any(|line| line.contains("vaults told of changes")));
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
