@@ -7,6 +7,7 @@ pub mod adapters;
 pub mod assembly;
 pub mod cli;
 pub mod config;
+pub mod notify;
 pub mod records;
 pub mod telemetry;
 pub mod work;
