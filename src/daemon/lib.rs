@@ -9,6 +9,7 @@ pub mod assembly;
 pub mod cli;
 pub mod config;
 pub mod http;
+pub mod notify;
 pub mod records;
 pub mod status;
 pub mod telemetry;
