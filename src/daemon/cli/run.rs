@@ -64,6 +64,7 @@ fn failure(error: RunError) -> Failure {
         RunError::Journal(error) => error.into(),
         RunError::Pauses(error) => told(Exit::DataErr, error.into(), ""),
         RunError::Assembly(error) => told(Exit::Config, error.into(), ""),
+        RunError::Channel(error) => told(Exit::Config, error.into(), ""),
         RunError::Socket(error) => told(
             Exit::CantCreat,
             error.into(),

@@ -13,6 +13,7 @@ pub mod reload;
 pub mod schedule;
 pub mod state;
 pub mod systemd;
+pub mod teller;
 pub mod webhook;
 pub mod witness;
 
@@ -32,6 +33,7 @@ use crate::admin::server::{Desk, Socket, SocketError, serve};
 use crate::assembly::AssemblyError;
 use crate::config::Settings;
 use crate::http::listener::{self, ListenError, Listener, ListenerLimits, ListenerSettings};
+use crate::notify::SetupError;
 use crate::records::Records;
 use crate::telemetry::Control;
 use crate::telemetry::metrics::{Metrics, MetricsError};
@@ -42,6 +44,7 @@ use pauses::{PauseError, Pauses};
 use reconcile::{Parts, ReconcileError, Reconciler};
 use reload::{Load, Reloader};
 use state::State;
+use teller::Teller;
 use webhook::Intake;
 use witness::{Chronicle, Scribe};
 
@@ -66,6 +69,9 @@ pub enum RunError {
     /// An address cannot be listened at.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A channel of notices cannot be set up.
+    #[error(transparent)]
+    Channel(#[from] SetupError),
     /// A fault of the program.
     #[error("the metrics cannot be made")]
     Metrics(#[from] MetricsError),
@@ -163,6 +169,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     let state =
         Arc::new(State::new(settings.cloud.name.clone(), settings.policy.clone(), pauses, clock.now()));
     let metrics = Arc::new(Metrics::new()?);
+    let teller = Arc::new(Teller::start(&settings, Arc::clone(&clock)).await?);
     let lasting = Lasting {
         clock: Arc::clone(&clock),
         records: records.clone(),
@@ -183,6 +190,8 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         witness: Arc::new(Chronicle {
             state: Arc::clone(&state),
             metrics: Arc::clone(&metrics),
+            teller: Arc::clone(&teller),
+            generations: generation_seen.clone(),
             clock: Arc::clone(&clock),
         }),
         activator: activator.clone(),
@@ -211,6 +220,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
             state: Arc::clone(&state),
             activator: activator.clone(),
             metrics: Arc::clone(&metrics),
+            teller: Arc::clone(&teller),
             clock: Arc::clone(&clock),
         };
         if let Some(router) = webhook::router(generation_seen.clone(), intake) {
@@ -247,7 +257,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         lasting,
         state: Arc::clone(&state),
         activator,
-        refused: Box::new(|_| {}),
+        teller: Arc::clone(&teller),
     };
     let cause = loop {
         tokio::select! {
@@ -269,7 +279,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     }
     ask_to_stop.send_replace(true);
     let ended = tokio::select! {
-        ended = drain(&mut tasks, cause.is_none()) => ended,
+        ended = drain(&mut tasks, cause.is_none(), &teller) => ended,
         () = asked_again(&mut signals) => {
             tracing::warn!("left at once; the next start goes on with what has no ending");
             Ok(Ended::AtOnce)
@@ -296,7 +306,7 @@ fn cause_of(ended: Result<(&'static str, Result<(), RunError>), JoinError>) -> R
 }
 
 /// Waits until the reconciler has ended, and then as long as answers under way may take.
-async fn drain(tasks: &mut Tasks, reconciles: bool) -> Result<Ended, RunError> {
+async fn drain(tasks: &mut Tasks, reconciles: bool, teller: &Teller) -> Result<Ended, RunError> {
     // Where the reconciler itself has failed there is nothing to wait for.
     let mut waits = reconciles;
     while waits && let Some(ended) = tasks.join_next().await {
@@ -310,6 +320,7 @@ async fn drain(tasks: &mut Tasks, reconciles: bool) -> Result<Ended, RunError> {
             Err(error) => return Err(RunError::Broken(error)),
         }
     }
+    teller.stop().await;
     tasks.abort_all();
     Ok(Ended::Drained)
 }

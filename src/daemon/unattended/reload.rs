@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::generation::{Generation, Lasting};
 use super::state::State;
 use super::systemd;
+use super::teller::Teller;
 use crate::activation::{Activator, Reason};
 use crate::config::Settings;
 
@@ -26,8 +27,8 @@ pub struct Reloader {
     pub state: Arc<State>,
     /// Asks for a look.
     pub activator: Activator,
-    /// Hears what was refused.
-    pub refused: Box<dyn Fn(&str) + Send + Sync>,
+    /// Tells people, by the channels of the configuration.
+    pub teller: Arc<Teller>,
 }
 
 impl Reloader {
@@ -39,7 +40,7 @@ impl Reloader {
             Err(why) => {
                 tracing::error!(reason = %why, "the new configuration is refused; the old one stays in force");
                 self.state.refused_configuration(why.clone());
-                (self.refused)(&why);
+                self.teller.reload_failed(&why);
             }
         }
         systemd::ready();
@@ -53,15 +54,10 @@ impl Reloader {
         if let Some(fixed) = fixed(&before.settings, &settings) {
             tracing::warn!(setting = fixed, "the change of this setting takes effect at the next start");
         }
-        Generation::new(settings, &self.lasting, Some(&before)).map_err(|error| {
-            let mut text = error.to_string();
-            let mut cause: Option<&dyn std::error::Error> = std::error::Error::source(&error);
-            while let Some(error) = cause {
-                text.push_str(&format!(": {error}"));
-                cause = error.source();
-            }
-            text
-        })
+        let generation =
+            Generation::new(settings, &self.lasting, Some(&before)).map_err(|error| chain(&error))?;
+        self.teller.change(&before.settings, &generation.settings).await.map_err(|error| chain(&error))?;
+        Ok(generation)
     }
 
     fn put_in_force(&self, generation: Generation) {
@@ -83,6 +79,17 @@ impl Reloader {
         // Refused only while it is stopping.
         let _ = self.activator.activate(Reason::Reload);
     }
+}
+
+/// An error with its causes.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(&format!(": {error}"));
+        cause = error.source();
+    }
+    text
 }
 
 /// A setting that a running process cannot change, and that is another now.
@@ -119,6 +126,7 @@ pub(super) fn changes(before: &Settings, after: &Settings) -> Vec<String> {
         ),
         told("rollout", &before.rollout, &after.rollout),
         (before.events != after.events).then(|| "[events]".to_owned()),
+        (before.notify != after.notify).then(|| "[notify]".to_owned()),
         told("journal", &before.journal, &after.journal),
         told("log", &before.log, &after.log),
     ];

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use super::generation::Generation;
 use super::state::State;
+use super::teller::Teller;
 use crate::activation::Activator;
 use crate::config::{EntraSettings, EventsSettings};
 use crate::http::authentication::{Authentication, EntraTokens, SharedSecret};
@@ -37,6 +38,8 @@ pub struct Intake {
     pub activator: Activator,
     /// Every metric.
     pub metrics: Arc<Metrics>,
+    /// Tells people.
+    pub teller: Arc<Teller>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -87,10 +90,7 @@ fn webhook(generation: &Generation, intake: &Intake) -> Option<Webhook> {
         activator: intake.activator.clone(),
         origins: settings.origins.clone(),
         body_limit: settings.body_limit,
-        witness: Arc::new(Register {
-            state: Arc::clone(&intake.state),
-            metrics: Arc::clone(&intake.metrics),
-        }),
+        witness: Arc::new(Register { intake: intake.clone() }),
         clock: Arc::clone(&intake.clock),
     })
 }
@@ -112,19 +112,19 @@ fn named(policy: &Policy) -> BTreeSet<certroll_core::id::VaultName> {
 
 /// Counts answers, and says of them what a person may need.
 struct Register {
-    state: Arc<State>,
-    metrics: Arc<Metrics>,
+    intake: Intake,
 }
 
 impl Witness for Register {
     fn answered(&self, answer: &Answered) {
-        self.metrics.delivered(answer.outcome.word());
+        self.intake.metrics.delivered(answer.outcome.word());
         let vaults: Vec<&str> = answer.vaults.iter().map(certroll_core::id::VaultName::as_str).collect();
         let (answered, vaults) = (answer.outcome.word(), vaults.join(","));
         let by = answer.credential.map(crate::http::authentication::Credential::word);
         match answer.outcome {
             Outcome::Activated => {
-                self.state.heard();
+                self.intake.state.heard();
+                self.intake.teller.heard(&answer.vaults);
                 tracing::info!(answered, by, vaults, events = answer.events, "vaults told of changes");
             }
             Outcome::Consented | Outcome::Unsubscribed | Outcome::ConsentRefused => {

@@ -1,4 +1,4 @@
-//! Hears what looks and rollouts come to, and passes it on: to the log and the metrics.
+//! Hears what looks and rollouts come to, and passes it on: to the log, the metrics and people.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -9,11 +9,14 @@ use certroll_core::id::CloudServiceId;
 use certroll_core::plan::{PlanReport, Status};
 use certroll_core::ports::{Clock, Progress, Recorded, RolloutObserver};
 use certroll_core::rollout::{Ending, Event, Phase, Rollout};
-use certroll_engine::rollout::Outcome;
+use certroll_engine::rollout::{Outcome, RolloutError};
 use certroll_engine::rollouts::Carried;
+use tokio::sync::watch;
 
+use super::generation::Generation;
 use super::reconcile::Witness;
 use super::state::State;
+use super::teller::Teller;
 use crate::activation::Reason;
 use crate::cli::watch::said;
 use crate::telemetry::metrics::Metrics;
@@ -24,6 +27,10 @@ pub struct Chronicle {
     pub state: Arc<State>,
     /// Every metric.
     pub metrics: Arc<Metrics>,
+    /// Tells people.
+    pub teller: Arc<Teller>,
+    /// The configuration in force, for its clients.
+    pub generations: watch::Receiver<Arc<Generation>>,
     /// The time.
     pub clock: Arc<dyn Clock>,
 }
@@ -47,6 +54,7 @@ impl Witness for Chronicle {
             took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
             "looked"
         );
+        self.teller.looked(report, &self.generations.borrow().azure);
         for (vault, reading) in &report.vaults {
             if let Some(fault) = &reading.fault {
                 tracing::warn!(vault = %vault, fault = %fault.message, "a vault cannot be read");
@@ -60,6 +68,7 @@ impl Witness for Chronicle {
 
     fn gap(&self, gap: &EventGap) {
         self.metrics.gap(gap.vault.as_str());
+        self.teller.gap(gap);
         tracing::warn!(
             vault = %gap.vault,
             version = %gap.version,
@@ -74,6 +83,8 @@ impl Witness for Chronicle {
             Carried::Begun(Outcome::Ended { rollout, ending, journal_lost }) => {
                 let first_seen = self.state.first_seen(rollout.update());
                 self.metrics.ended(rollout, ending, first_seen, self.clock.now());
+                self.teller.ended(rollout, ending);
+                self.teller.journal(journal_lost.as_ref().map_or(Ok(()), Err));
                 if let Some(error) = journal_lost {
                     tracing::error!(
                         rollout = %rollout.id(), cloud_service = service, error = %error,
@@ -89,6 +100,9 @@ impl Witness for Chronicle {
             }
             Carried::NotBegun(error) => {
                 self.metrics.not_begun();
+                if let RolloutError::Journal(error) = error {
+                    self.teller.journal(Err(error));
+                }
                 tracing::error!(cloud_service = service, error = %error, "a change cannot be begun");
             }
             Carried::Locked => {
