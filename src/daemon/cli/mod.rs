@@ -11,6 +11,7 @@ pub mod history;
 pub mod inspect;
 mod interrupts;
 mod leading;
+pub mod notify;
 pub mod output;
 pub mod plan;
 pub mod release;
@@ -104,6 +105,7 @@ enum Command {
     History(history::HistoryArguments),
     Restore(restore::RestoreArguments),
     Release(release::ReleaseArguments),
+    Notify(notify::NotifyArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -190,6 +192,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::History(arguments) => on_runtime(history::run(arguments, &context)),
         Command::Restore(arguments) => on_runtime(restore::run(arguments, &context)),
         Command::Release(arguments) => on_runtime(release::run(arguments, &context)),
+        Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),
