@@ -2,4 +2,5 @@
 
 mod events;
 mod faces;
+mod notices;
 mod rotations;

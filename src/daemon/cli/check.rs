@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use certroll_core::notice::NoticeKind;
 use certroll_core::policy::{CertificateMapping, Follow, Mode, ServicePolicy};
 use clap::Args;
 use jiff::Timestamp;
@@ -104,6 +105,15 @@ fn summary(settings: &Settings, now: Timestamp, terminal: &Terminal) -> String {
             show_duration(rollout.no_progress_for)
         ),
     );
+    for channel in &settings.notify.channels {
+        let kinds = match channel.kinds.len() {
+            all if all == NoticeKind::all().count() => "every kind".to_owned(),
+            1 => "1 kind".to_owned(),
+            some => format!("{some} kinds"),
+        };
+        let least = channel.least_severity;
+        line("notify", &format!("{}: {}, {kinds}, from {least} on", channel.name, channel.kind.word()));
+    }
     let services = &settings.policy.services;
     if services.is_empty() {
         return shown;

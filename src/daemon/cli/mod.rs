@@ -14,6 +14,7 @@ pub mod history;
 pub mod inspect;
 mod interrupts;
 mod leading;
+pub mod notify;
 pub mod output;
 pub mod pause;
 pub mod plan;
@@ -116,6 +117,7 @@ enum Command {
     Approve(approve::ApproveArguments),
     Pause(pause::PauseArguments),
     Resume(pause::ResumeArguments),
+    Notify(notify::NotifyArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -209,6 +211,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Approve(arguments) => on_runtime(approve::run(arguments, &context)),
         Command::Pause(arguments) => on_runtime(pause::pause(arguments, &context)),
         Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),
+        Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -548,3 +548,136 @@ fn mailbox(at: &At<String>, checker: &mut Checker<'_>) -> Option<Mailbox> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Environment, Settings, load};
+
+    /// A configuration beside the files that it may name.
+    fn read(text: &str) -> Result<Settings, String> {
+        let place = tempfile::tempdir().unwrap();
+        for (name, content) in [
+            ("url", "https://hooks.example/services/T0KEN\n"),
+            ("clear", "http://hooks.example/T0KEN"),
+            ("local", "http://127.0.0.1:8080/T0KEN"),
+            ("no-url", "T0KEN"),
+            ("secret", "T0KEN of some length"),
+            ("short", "T0KEN"),
+        ] {
+            std::fs::write(place.path().join(name), content).unwrap();
+            #[cfg(unix)]
+            {
+                use std::os::unix::fs::PermissionsExt;
+                let private = std::fs::Permissions::from_mode(0o600);
+                std::fs::set_permissions(place.path().join(name), private).unwrap();
+            }
+        }
+        let main = place.path().join("certroll.toml");
+        std::fs::write(&main, text).unwrap();
+        let now = "2026-11-23T12:00:00Z".parse().unwrap();
+        load(&main, &Environment::from([("MAIL_PASSWORD", "T0KEN")]), now).map_err(|fault| fault.to_string())
+    }
+
+    fn channels(text: &str) -> Vec<ChannelSettings> {
+        read(text).unwrap().notify.channels
+    }
+
+    fn table(rest: &str) -> String {
+        format!("[[notify.channel]]\nname = \"ops\"\n{rest}\n")
+    }
+
+    #[test]
+    fn a_channel_of_few_words_is_for_everything() {
+        let all = channels(&table("kind = \"slack\"\nurl_file = \"url\""));
+        let [only] = all.as_slice() else { panic!("{all:#?}") };
+        assert_eq!(only.kinds.len(), NoticeKind::all().count());
+        assert_eq!((only.least_severity, only.repeat_after, only.timeout), (Severity::Info, REPEAT, TIMEOUT));
+        assert_eq!(
+            only.kind,
+            ChannelKind::Slack { url: Secret::new("https://hooks.example/services/T0KEN") }
+        );
+    }
+
+    #[test]
+    fn the_port_of_a_mail_server_follows_from_its_encryption() {
+        for (keys, security, port) in [
+            ("server = \"smtp.corp\"", MailSecurity::Starttls, 587),
+            ("server = \"smtp.corp\"\nsecurity = \"tls\"", MailSecurity::Tls, 465),
+            ("server = \"smtp.corp:2525\"\nsecurity = \"tls\"", MailSecurity::Tls, 2525),
+        ] {
+            let text = table(&format!(
+                "kind = \"email\"\nfrom = \"a@corp.example\"\nto = [\"B <b@corp.example>\"]\nusername = \"me\"\n\
+                 password_env = \"MAIL_PASSWORD\"\n{keys}"
+            ));
+            let ChannelKind::Email(mail) = channels(&text).remove(0).kind else { panic!() };
+            assert_eq!((mail.host.as_str(), mail.port, mail.security), ("smtp.corp", port, security));
+            assert_eq!(mail.credentials, Some(("me".to_owned(), Secret::new("T0KEN"))));
+        }
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_refused_with_what_would_be_right() {
+        let mail = "kind = \"email\"\nserver = \"smtp.corp\"\nfrom = \"a@corp\"\nto = [\"b@corp\"]\n";
+        for (text, message) in [
+            (table(""), "the key `kind` is missing"),
+            ("[[notify.channel]]\nkind = \"desktop\"".to_owned(), "the key `name` is missing"),
+            (table("kind = \"pager\""), "expected `desktop`, `webhook`, `slack`, `teams` or `email`"),
+            (table("kind = \"slack\""), "the key `url_file` is missing"),
+            (table("kind = \"slack\"\nurl = \"https://hooks.example/T0KEN\""), "write `url_file = "),
+            (table("kind = \"slack\"\nurl_file = \"url\"\nurl_env = \"X\""), "the secret is given twice"),
+            (table("kind = \"slack\"\nurl_file = \"no-url\""), "what it holds is no URL"),
+            (table("kind = \"slack\"\nurl_file = \"local\""), "does not begin with `https://`"),
+            (
+                table("kind = \"slack\"\nurl_file = \"url\"\nsigning_secret_file = \"secret\""),
+                "`signing_secret_file` is not used with `kind = \"slack\"`",
+            ),
+            (table("kind = \"desktop\"\nurl_file = \"url\""), "`kind` to be `webhook`, `slack` or `teams`"),
+            (table("kind = \"desktop\"\nkinds = []"), "the list is empty"),
+            (table("kind = \"desktop\"\nkinds = [\"stuck\", \"blockd\"]"), "did you mean `blocked`?"),
+            (
+                table("kind = \"desktop\"\nkinds = [\"recovered\"]\nleast_severity = \"warning\""),
+                "the channel would tell nothing",
+            ),
+            (table("kind = \"desktop\"\ntimeout = \"1h\""), "expected `1s` to `5m`"),
+            (
+                format!("{}{}", table("kind = \"desktop\""), table("kind = \"desktop\"")),
+                "a channel `ops` is there already",
+            ),
+            (table(&format!("{mail}username = \"me\"")), "there is a user and no password"),
+            (table(&format!("{mail}password_env = \"MAIL_PASSWORD\"")), "there is a password and no user"),
+            (table(&format!("{mail}password = \"T0KEN\"")), "write `password_file = "),
+            (table(&mail.replace("smtp.corp", "smtp.corp:0")), "is no mail server"),
+            (table(&mail.replace("a@corp", "nobody")), "`nobody` is no address"),
+            (table(&mail.replace("\"b@corp\"", "")), "the list has 0 recipients"),
+            (table("kind = \"email\""), "the key `server` is missing"),
+            ("[notify]\nremind_after = \"1m\"".to_owned(), "expected `1h` to `365d`"),
+            ("[notify.near_expiry]\npercent = 100".to_owned(), "a whole number from 1 to 99"),
+        ] {
+            let fault = read(&text).unwrap_err();
+            assert!(fault.contains(message), "{text}\n{fault}");
+            assert!(!fault.contains("T0KEN"), "{fault}");
+        }
+    }
+
+    #[test]
+    fn what_is_risky_is_warned_of() {
+        for (keys, message) in [
+            ("url_file = \"clear\"", Some("notices cross the network in clear")),
+            ("url_file = \"local\"", None),
+            ("url_file = \"url\"\nsigning_secret_file = \"short\"", Some("the signing secret is short")),
+            ("url_file = \"url\"\nsigning_secret_file = \"secret\"", None),
+        ] {
+            let settings = read(&table(&format!("kind = \"webhook\"\n{keys}"))).unwrap();
+            let told: Vec<&str> = settings
+                .warnings
+                .iter()
+                .map(|warning| warning.message.as_str())
+                .filter(|message| !message.contains("no service"))
+                .collect();
+            assert_eq!(told.len(), usize::from(message.is_some()), "{keys}: {told:?}");
+            assert!(message.is_none_or(|message| told[0].contains(message)), "{told:?}");
+            assert!(!format!("{settings:?}").contains("T0KEN"));
+        }
+    }
+}

@@ -81,7 +81,8 @@ impl Smtp {
     }
 
     pub(super) async fn session(&mut self) -> Session {
-        self.sessions.recv().await.unwrap()
+        let coming = tokio::time::timeout(std::time::Duration::from_secs(30), self.sessions.recv());
+        coming.await.expect("nobody came").unwrap()
     }
 }
 

@@ -80,7 +80,9 @@ impl Web {
     }
 
     pub(super) async fn request(&mut self) -> Request {
-        self.requests.recv().await.unwrap()
+        // A guard against a test that waits for ever: a request that comes at all comes at once.
+        let coming = tokio::time::timeout(std::time::Duration::from_secs(30), self.requests.recv());
+        coming.await.expect("no request came").unwrap()
     }
 
     pub(super) fn nothing_more(&mut self) {

@@ -1,0 +1,10 @@
+//! Channels against programs that are installed: a notification daemon on a session bus, mail servers, a web server.
+//!
+//! `cargo test --test installed -- --ignored`, with `dbus-daemon`, Python 3.9 or later, and its packages `aiosmtpd` and
+//! `dbus-next` (Debian: `dbus python3 python3-aiosmtpd python3-dbus-next`). `CERTROLL_TEST_PYTHON` names another
+//! interpreter than `python3`. What is missing makes a test fail with what to install.
+
+mod desktop;
+mod mail;
+mod program;
+mod webhook;
