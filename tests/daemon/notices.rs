@@ -73,6 +73,7 @@ async fn people_are_told_how_changes_end_and_what_is_refused() {
         assert_eq!(live.run(&["activate"]).code, 0);
         let (kind, title) = next(&received);
         assert_eq!(kind, "update_verified", "{title}");
+        std::fs::create_dir(live.place.path().join("certroll.d")).unwrap();
         live.place.file("certroll.d/wrong.toml", "[rollout]\nconcurrency = 0\n");
         daemon.signal("HUP");
         let (kind, title) = next(&received);
