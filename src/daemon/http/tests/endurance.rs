@@ -68,6 +68,42 @@ async fn who_waits_for_us_does_not_give_way() {
 }
 
 #[tokio::test]
+async fn the_one_that_kept_us_waiting_longest_gives_way() {
+    let world = world(limited(|limits| limits.connections = 3)).await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        assert_eq!(delivery("shop-kv").exchange(&mut stream).await.unwrap().status, 200);
+        streams.push(stream);
+    }
+    assert!(delivery("shop-kv").exchange(&mut streams[0]).await.is_none(), "the first has given way");
+    for stream in &mut streams[1..] {
+        assert_eq!(delivery("shop-kv").exchange(stream).await.unwrap().status, 200);
+    }
+    // It was the second that was quiet longest, until it asked again.
+    assert_eq!(delivery("shop-kv").exchange(&mut streams[1]).await.unwrap().status, 200);
+    world.send(&delivery("shop-kv")).await;
+    assert!(delivery("shop-kv").exchange(&mut streams[2]).await.is_none());
+    assert_eq!(delivery("shop-kv").exchange(&mut streams[1]).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_has_no_more_time_than_one_that_stops() {
+    let world = world(limited(|limits| limits.receiving = SOON)).await;
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let message = Message::post(vec![b' '; 500_000]);
+    stream.write_all(&message.head()).await.unwrap();
+    for byte in &message.body {
+        if stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // Had it come to its end, there would be an answer.
+    ended(&mut stream).await;
+}
+
+#[tokio::test]
 async fn slow_clients_are_cut_off() {
     let head = delivery("shop-kv").head();
     for (name, wanted, said) in [
