@@ -89,9 +89,9 @@ async fn the_one_that_kept_us_waiting_longest_gives_way() {
 
 #[tokio::test]
 async fn a_body_that_trickles_has_no_more_time_than_one_that_stops() {
-    let world = world(limited(|limits| limits.receiving = SOON)).await;
+    let world = world(limited(|limits| (limits.receiving, limits.idle) = (SOON, SOON))).await;
     let mut stream = TcpStream::connect(world.address).await.unwrap();
-    let message = Message::post(vec![b' '; 500_000]);
+    let message = Message::post(vec![b' '; 100_000]);
     stream.write_all(&message.head()).await.unwrap();
     for byte in &message.body {
         if stream.write_all(&[*byte]).await.is_err() {
@@ -171,6 +171,11 @@ async fn who_asks_first_is_told_before_the_body() {
     let message = delivery("shop-kv").with("Expect", "100-continue");
     stream.write_all(&message.head()).await.unwrap();
     assert_eq!(read(&mut stream).await.unwrap().status, 401);
+    // One that would be too large need not be sent either.
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let large = Message::post(vec![b' '; 2_000_000]).with("Expect", "100-continue").with(HEADER, SECRET);
+    stream.write_all(&large.head()).await.unwrap();
+    assert_eq!(read(&mut stream).await.unwrap().status, 413);
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let message = message.with(HEADER, SECRET);
     stream.write_all(&message.head()).await.unwrap();
@@ -192,6 +197,7 @@ async fn the_end_waits_for_answers_and_for_nothing_else() {
     world.authority.asked().await;
     world.begin_stop();
     ended(&mut silent).await;
+    assert!(TcpStream::connect(world.address).await.is_err(), "nobody is let in any more");
     world.authority.release();
     let reply = read(&mut waiting).await.unwrap();
     assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));
