@@ -105,7 +105,7 @@ impl Refusal {
 }
 
 /// A delivery that is not believed now.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unproven {
     /// Its credentials are positively wrong.
     Refused(Refusal),

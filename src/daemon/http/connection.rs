@@ -183,6 +183,9 @@ pub(super) async fn serve<I>(
     loop {
         let State { phase, since } = *states.borrow_and_update();
         tokio::select! {
+            // What has come counts before the time that has passed: if we were kept from looking, that is not the client's
+            // fault.
+            biased;
             ended = connection.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(phase = phase.word(), error = %error, "connection ended early");
@@ -190,16 +193,16 @@ pub(super) async fn serve<I>(
                 return;
             }
             _ = states.changed() => {}
-            () = sleep_until(since + phase.limit(limits)) => {
-                tracing::debug!(phase = phase.word(), "connection was too slow");
-                return;
-            }
             () = stopped(&mut stop), if !stopping => {
                 if phase == Phase::Opening {
                     return;
                 }
                 stopping = true;
                 connection.as_mut().graceful_shutdown();
+            }
+            () = sleep_until(since + phase.limit(limits)) => {
+                tracing::debug!(phase = phase.word(), "connection was too slow");
+                return;
             }
         }
     }

@@ -205,7 +205,7 @@ async fn every_schema_and_mode_is_read() {
         assert_eq!(world.activated(), ["shop-kv"], "{message:?}");
     }
     let heard = world.vaults.last_heard(&"shop-kv".parse().unwrap());
-    assert_eq!(heard.map(|at| at.as_second()), Some(super::world::NOW));
+    assert_eq!(heard.map(jiff::Timestamp::as_second), Some(super::world::NOW));
 }
 
 #[tokio::test]

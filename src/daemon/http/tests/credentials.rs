@@ -1,5 +1,7 @@
 //! Everybody who is not believed.
 
+use std::cell::RefCell;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use certroll_core::event::{Denied, TokenError};
@@ -9,7 +11,7 @@ use super::answers::assert_problem;
 use super::client::Message;
 use super::entra::{Key, Mood, bearer, first_form, second_form};
 use super::world::{HEADER, NOW, PREVIOUS, SECRET, Wanted, delivery, preflight, validation, world};
-use crate::http::authentication::Refusal;
+use crate::http::authentication::{Authentication, Refusal};
 use crate::http::events::Outcome;
 
 #[tokio::test]
@@ -163,13 +165,26 @@ async fn without_keys_nothing_is_refused() {
     assert_eq!(world.activated(), Vec::<String>::new());
 }
 
-/// What a subscriber writes.
-#[derive(Clone, Default)]
-struct Written(std::sync::Arc<std::sync::Mutex<Vec<u8>>>);
+#[tokio::test]
+async fn another_configuration_counts_from_the_next_request() {
+    let world = world(Wanted { secret: true, ..Wanted::default() }).await;
+    let mut stream = tokio::net::TcpStream::connect(world.address).await.unwrap();
+    assert_eq!(delivery("shop-kv").exchange(&mut stream).await.unwrap().status, 401);
+    world.reconfigured(Authentication::default());
+    assert_eq!(delivery("shop-kv").exchange(&mut stream).await.unwrap().status, 200);
+    assert_eq!(Message::post(vec![b' '; 1001]).exchange(&mut stream).await.unwrap().status, 413);
+}
 
-impl std::io::Write for Written {
+thread_local! {
+    /// What was logged on this thread, which is one test's.
+    static LOGGED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+struct Logged;
+
+impl std::io::Write for Logged {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend(bytes);
+        LOGGED.with_borrow_mut(|logged| logged.extend(bytes));
         Ok(bytes.len())
     }
 
@@ -180,13 +195,10 @@ impl std::io::Write for Written {
 
 #[tokio::test]
 async fn nothing_that_proves_anything_is_logged() {
-    let written = Written::default();
-    let writer = written.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _current = tracing::subscriber::set_default(subscriber);
+    // For the whole process: one that is a thread's own hears nothing of what another thread was first to say to nobody.
+    let subscriber =
+        tracing_subscriber::fmt().with_max_level(tracing::Level::TRACE).with_writer(|| Logged).finish();
+    tracing::subscriber::set_global_default(subscriber).unwrap();
     let world = world(Wanted { secret: true, entra: true, ..Wanted::default() }).await;
     let token = bearer(&first_form());
     let wrong = bearer(&changed(first_form(), "aud", json!("canary-audience")));
@@ -202,7 +214,7 @@ async fn nothing_that_proves_anything_is_logged() {
     ] {
         world.send(&message).await;
     }
-    let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
+    let text = String::from_utf8(LOGGED.take()).unwrap();
     assert!(text.matches("request answered").count() == 8, "{text}");
     for canary in ["canary", "eyJ", "512d38b6", "code="] {
         assert!(!text.contains(canary), "{canary}: {text}");

@@ -68,6 +68,42 @@ async fn who_waits_for_us_does_not_give_way() {
 }
 
 #[tokio::test]
+async fn the_one_that_kept_us_waiting_longest_gives_way() {
+    let world = world(limited(|limits| limits.connections = 3)).await;
+    let mut streams = Vec::new();
+    for _ in 0..4 {
+        let mut stream = TcpStream::connect(world.address).await.unwrap();
+        assert_eq!(delivery("shop-kv").exchange(&mut stream).await.unwrap().status, 200);
+        streams.push(stream);
+    }
+    assert!(delivery("shop-kv").exchange(&mut streams[0]).await.is_none(), "the first has given way");
+    for stream in &mut streams[1..] {
+        assert_eq!(delivery("shop-kv").exchange(stream).await.unwrap().status, 200);
+    }
+    // It was the second that was quiet longest, until it asked again.
+    assert_eq!(delivery("shop-kv").exchange(&mut streams[1]).await.unwrap().status, 200);
+    world.send(&delivery("shop-kv")).await;
+    assert!(delivery("shop-kv").exchange(&mut streams[2]).await.is_none());
+    assert_eq!(delivery("shop-kv").exchange(&mut streams[1]).await.unwrap().status, 200);
+}
+
+#[tokio::test]
+async fn a_body_that_trickles_has_no_more_time_than_one_that_stops() {
+    let world = world(limited(|limits| (limits.receiving, limits.idle) = (SOON, SOON))).await;
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let message = Message::post(vec![b' '; 100_000]);
+    stream.write_all(&message.head()).await.unwrap();
+    for byte in &message.body {
+        if stream.write_all(&[*byte]).await.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+    }
+    // Had it come to its end, there would be an answer.
+    ended(&mut stream).await;
+}
+
+#[tokio::test]
 async fn slow_clients_are_cut_off() {
     let head = delivery("shop-kv").head();
     for (name, wanted, said) in [
@@ -135,6 +171,11 @@ async fn who_asks_first_is_told_before_the_body() {
     let message = delivery("shop-kv").with("Expect", "100-continue");
     stream.write_all(&message.head()).await.unwrap();
     assert_eq!(read(&mut stream).await.unwrap().status, 401);
+    // One that would be too large need not be sent either.
+    let mut stream = TcpStream::connect(world.address).await.unwrap();
+    let large = Message::post(vec![b' '; 2_000_000]).with("Expect", "100-continue").with(HEADER, SECRET);
+    stream.write_all(&large.head()).await.unwrap();
+    assert_eq!(read(&mut stream).await.unwrap().status, 413);
     let mut stream = TcpStream::connect(world.address).await.unwrap();
     let message = message.with(HEADER, SECRET);
     stream.write_all(&message.head()).await.unwrap();
@@ -156,6 +197,7 @@ async fn the_end_waits_for_answers_and_for_nothing_else() {
     world.authority.asked().await;
     world.begin_stop();
     ended(&mut silent).await;
+    assert!(TcpStream::connect(world.address).await.is_err(), "nobody is let in any more");
     world.authority.release();
     let reply = read(&mut waiting).await.unwrap();
     assert_eq!((reply.status, reply.header("connection")), (200, Some("close")));

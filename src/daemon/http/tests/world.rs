@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 
 use super::client::{Message, Reply};
 use super::entra::{AUDIENCE, Authority, EVENT_GRID, ROLE, TENANT};
-use crate::activation::{Activations, Reason, activations};
+use crate::activation::{Activations, Activator, Reason, activations};
 use crate::config::Secret;
 use crate::http::authentication::{Authentication, EntraTokens, SharedSecret};
 use crate::http::events::{Answered, Outcome, Webhook, Witness, router};
@@ -76,7 +76,8 @@ pub(super) struct World {
     heard: Arc<Heard>,
     stop: watch::Sender<bool>,
     served: JoinHandle<()>,
-    _webhook: watch::Sender<Arc<Webhook>>,
+    webhook: watch::Sender<Arc<Webhook>>,
+    activator: Activator,
 }
 
 /// A webhook that knows `shop-kv` by its configuration and `edge-kv` by a service.
@@ -106,7 +107,7 @@ pub(super) async fn world(wanted: Wanted) -> World {
     let webhook = Webhook {
         authentication: Authentication { secret, entra },
         vaults: Arc::clone(&vaults),
-        activator,
+        activator: activator.clone(),
         origins: vec!["eventgrid.azure.net".to_owned()],
         body_limit: wanted.body_limit,
         witness: Arc::clone(&heard) as Arc<dyn Witness>,
@@ -119,7 +120,7 @@ pub(super) async fn world(wanted: Wanted) -> World {
     let (stop, stopping) = watch::channel(false);
     let (webhook, webhooks) = watch::channel(Arc::new(webhook));
     let served = tokio::spawn(serve(listener, router(webhooks), stopping));
-    World { address, authority, vaults, certificate, activations, heard, stop, served, _webhook: webhook }
+    World { address, authority, vaults, certificate, activations, heard, stop, served, webhook, activator }
 }
 
 fn set(name: &str) -> BTreeSet<certroll_core::id::VaultName> {
@@ -153,6 +154,20 @@ impl World {
 
     pub(super) fn outcome(&self) -> Outcome {
         self.answered().outcome
+    }
+
+    /// Another configuration, on the same socket.
+    pub(super) fn reconfigured(&self, authentication: Authentication) {
+        let webhook = Webhook {
+            authentication,
+            vaults: Arc::clone(&self.vaults),
+            activator: self.activator.clone(),
+            origins: Vec::new(),
+            body_limit: 1000,
+            witness: Arc::clone(&self.heard) as Arc<dyn Witness>,
+            clock: Arc::new(StoppedClock),
+        };
+        self.webhook.send_replace(Arc::new(webhook));
     }
 
     pub(super) fn begin_stop(&self) {
