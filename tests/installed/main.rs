@@ -4,6 +4,9 @@
 //! `dbus-next` (Debian: `dbus python3 python3-aiosmtpd python3-dbus-next`). `CERTROLL_TEST_PYTHON` names another
 //! interpreter than `python3`. What is missing makes a test fail with what to install.
 
+// A test that fails may panic anywhere.
+#![allow(clippy::unwrap_used)]
+
 mod desktop;
 mod mail;
 mod program;

@@ -42,7 +42,7 @@ impl Smtp {
                     let mut session = Session::default();
                     match encryption {
                         Encryption::None => {
-                            talk(&mut BufReader::new(stream), true, &[], &mut session, false).await
+                            talk(&mut BufReader::new(stream), true, &[], &mut session, false).await;
                         }
                         Encryption::Starttls(tls) => {
                             let mut stream = BufReader::new(stream);
