@@ -32,6 +32,7 @@ use crate::adapters::SystemClock;
 use crate::admin::server::{Desk, Socket, SocketError, serve};
 use crate::assembly::AssemblyError;
 use crate::config::Settings;
+use crate::http::assembly;
 use crate::http::listener::{self, ListenError, Listener, ListenerLimits, ListenerSettings};
 use crate::notify::SetupError;
 use crate::records::Records;
@@ -164,7 +165,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     };
     let events = match &settings.events {
         None => None,
-        Some(events) => Some(webhook::bind(events).await?),
+        Some(events) => Some(Listener::bind(&assembly::listener(events)).await?),
     };
     let state =
         Arc::new(State::new(settings.cloud.name.clone(), settings.policy.clone(), pauses, clock.now()));

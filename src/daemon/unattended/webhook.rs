@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Router;
-use certroll_core::event::TokenPolicy;
 use certroll_core::policy::Policy;
 use certroll_core::ports::Clock;
 use tokio::sync::watch;
@@ -14,20 +13,9 @@ use super::generation::Generation;
 use super::state::State;
 use super::teller::Teller;
 use crate::activation::Activator;
-use crate::config::{EntraSettings, EventsSettings};
-use crate::http::authentication::{Authentication, EntraTokens, SharedSecret};
+use crate::http::assembly;
 use crate::http::events::{self, Answered, Outcome, Webhook, Witness};
-use crate::http::listener::{ListenError, Listener, ListenerLimits, ListenerSettings};
 use crate::telemetry::metrics::Metrics;
-
-/// Listens as the settings say.
-///
-/// # Errors
-/// The address or the certificate cannot be used.
-pub async fn bind(settings: &EventsSettings) -> Result<Listener, ListenError> {
-    let limits = ListenerLimits { connections: settings.connections, ..ListenerLimits::default() };
-    Listener::bind(&ListenerSettings { address: settings.listen, tls: settings.tls.clone(), limits }).await
-}
 
 /// What answers are made from, whatever the configuration.
 #[derive(Clone)]
@@ -76,16 +64,8 @@ fn webhook(generation: &Generation, intake: &Intake) -> Option<Webhook> {
     let known = intake.state.known();
     known.configured(named(&generation.settings.policy));
     let settings = generation.settings.events.as_ref()?;
-    let secret = settings.shared_secret.as_ref().map(|secret| {
-        let (header, query) = (secret.header.clone(), secret.query.clone());
-        SharedSecret::new(&secret.current, secret.previous.as_ref(), header, query)
-    });
-    let entra = settings.entra.as_ref().map(|entra| {
-        let keys = generation.azure.signing_keys(&entra.tenant_id);
-        EntraTokens::new(policy(entra), keys, Arc::clone(&intake.clock))
-    });
     Some(Webhook {
-        authentication: Authentication { secret, entra },
+        authentication: assembly::authentication(settings, &generation.azure, &intake.clock),
         vaults: Arc::clone(known),
         activator: intake.activator.clone(),
         origins: settings.origins.clone(),
@@ -93,15 +73,6 @@ fn webhook(generation: &Generation, intake: &Intake) -> Option<Webhook> {
         witness: Arc::new(Register { intake: intake.clone() }),
         clock: Arc::clone(&intake.clock),
     })
-}
-
-fn policy(entra: &EntraSettings) -> TokenPolicy {
-    TokenPolicy {
-        tenant: entra.tenant_id.clone(),
-        audiences: entra.audiences.clone(),
-        applications: vec![entra.application_id.clone()],
-        role: entra.role.clone(),
-    }
 }
 
 /// The vaults that the configuration names.
