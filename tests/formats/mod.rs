@@ -1,4 +1,5 @@
 //! Formats that people and other programs rely on.
 
+mod monitoring_document;
 mod reference;
 mod reference_document;

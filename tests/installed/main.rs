@@ -9,5 +9,6 @@
 
 mod desktop;
 mod mail;
+mod metrics;
 mod program;
 mod webhook;

@@ -17,9 +17,9 @@ use crate::status::{FORMAT, ServiceView, ServiceWord, StatusView};
 /// Time between two answers with `--watch`.
 const PERIOD: Duration = Duration::from_secs(2);
 
-/// Show what the running certroll does: how each service stands, and what it serves until when
+/// Show how each service stands, and what it serves until when
 ///
-/// Asks the daemon by its admin socket, and changes nothing.
+/// Asks the running daemon by its admin socket, and changes nothing.
 #[derive(Clone, Debug, Args)]
 #[command(after_long_help = "\
 Examples:
