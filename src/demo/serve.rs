@@ -71,7 +71,9 @@ fn introduce(stage: &Stage, narrator: &Narrator) {
          \x20 cargo run -q -- apply                    # change it, after a question\n\
          \x20 cargo run -q -- plan --out {plan}\n\
          \x20 cargo run -q -- apply {plan}\n\
-         \x20 cargo run -q -- inspect {pfx}\n\n",
+         \x20 cargo run -q -- inspect {pfx}\n\
+         \x20 cargo run -q -- run                      # or let it do all of that by itself; in a third shell:\n\
+         \x20 cargo run -q -- status --watch           # how it stands\n\n",
         terminal.heading("In another shell, in the root of the repository:")
     ));
     narrator.verbatim(&format!("{}\n{HELP}\n", terminal.heading("Here:")));

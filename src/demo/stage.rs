@@ -178,6 +178,17 @@ instances_within = "{settle_seconds}s"
 probe_within = "{settle_seconds}s"
 probe_connections = 4
 
+# The daemon, `certroll run`, looks more often than it would have to.
+[poll]
+every = "10s"
+jitter = "0s"
+
+[plan]
+settle = "5s"
+
+[admin]
+socket = "certroll.sock"
+
 [journal]
 directory = "{JOURNAL_DIRECTORY}"
 

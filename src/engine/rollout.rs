@@ -185,7 +185,8 @@ impl<'a> Drive<'a> {
             }
             self.journal_lost = Some(error);
         }
-        tracing::info!(
+        // Whoever observes says it to people.
+        tracing::debug!(
             rollout = %self.rollout.id(),
             cloud_service = %self.rollout.update().service,
             event = record.event.word(),
