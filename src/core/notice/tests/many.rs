@@ -11,7 +11,11 @@ fn fleet(one: &ServiceReport, count: usize) -> PlanReport {
         let id = one.service.to_string().replace("cloudServices/shop", &format!("cloudServices/shop-{n:03}"));
         ServiceReport { service: id.parse().unwrap(), ..one.clone() }
     };
-    PlanReport { at: now(), services: (0..count).map(of).collect() }
+    PlanReport {
+        at: now(),
+        services: (0..count).map(of).collect(),
+        vaults: std::collections::BTreeMap::new(),
+    }
 }
 
 #[test]
