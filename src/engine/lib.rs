@@ -6,6 +6,7 @@
 pub mod locks;
 pub mod outside;
 pub mod pass;
+mod patience;
 pub mod rollout;
 pub mod rollouts;
 pub mod world;

@@ -12,6 +12,7 @@ use futures::StreamExt;
 use crate::contents;
 use crate::observe::AT_ONCE;
 use crate::outside::Outside;
+use crate::patience::Patience;
 use crate::world::{CurrentFacts, KnownObject, World};
 
 /// Up to this many objects of a collection are asked for one by one without learning how long its list is: the list
@@ -43,33 +44,38 @@ async fn of_vault(
     outside: &Outside,
     world: &World,
 ) -> Vec<(ObjectKey, Result<ObservedObject, Unreadable>)> {
+    let patience = Patience::with(&vault, world);
     let mut listings: HashMap<ObjectKind, HashMap<ObjectName, ListedObject>> = HashMap::new();
     let mut failed: HashMap<ObjectKind, Unreadable> = HashMap::new();
     for kind in [ObjectKind::Certificate, ObjectKind::Secret] {
         if !worth_listing(&vault, kind, &keys, world) {
             continue;
         }
-        match outside.vaults.list(&vault, kind).await {
+        let listed = outside.vaults.list(&vault, kind);
+        let listed = async { listed.await.map_err(|error| Unreadable::from(&error)) };
+        match patience.wait(listed).await {
             Ok(listed) => {
                 world.remember_pages(&vault, kind, listed.len().div_ceil(PAGE).max(1));
                 listings
                     .insert(kind, listed.into_iter().map(|object| (object.name.clone(), object)).collect());
             }
-            Err(error) => {
-                tracing::warn!(vault = %vault, collection = kind.collection(), error = %error, "a vault cannot be listed");
-                failed.insert(kind, Unreadable::from(&error));
+            Err(unreadable) => {
+                tracing::warn!(vault = %vault, collection = kind.collection(), error = %unreadable.reason, "a vault cannot be listed");
+                failed.insert(kind, unreadable);
             }
         }
     }
-    let (listings, failed) = (&listings, &failed);
-    futures::stream::iter(keys)
+    let (listings, failed, time) = (&listings, &failed, &patience);
+    let objects = futures::stream::iter(keys)
         .map(|key| async move {
-            let object = of_object(&key, listings, failed, outside, world).await;
+            let object = time.wait(of_object(&key, listings, failed, outside, world)).await;
             (key, object)
         })
         .buffer_unordered(AT_ONCE)
         .collect()
-        .await
+        .await;
+    patience.end();
+    objects
 }
 
 /// Whether a collection's list costs less than asking for its followed objects one by one. An object whose kind is not

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use certroll_core::id::CloudServiceId;
+use certroll_core::id::{CloudServiceId, SecretIdentifier};
 use certroll_core::plan::{Need, Observation, Unreadable, needs, undo_needs};
 use certroll_core::policy::{Policy, ServicePolicy};
 use certroll_core::rollout::Rollout;
@@ -13,6 +13,7 @@ use futures::StreamExt;
 use crate::contents;
 use crate::objects;
 use crate::outside::Outside;
+use crate::patience::Patience;
 use crate::world::World;
 
 /// Calls in flight at once: a vault takes hundreds a second, the sockets and memory of this process are the limit.
@@ -79,17 +80,25 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
     }
     observation.objects.extend(objects::newest_of(keys, outside, world).await);
     let read = futures::stream::iter(certificates)
-        .map(|secret| async move { (secret.clone(), contents::certificate(&secret, outside, world).await) })
+        .map(|secret| async move {
+            let read = contents::certificate(&secret, outside, world);
+            (secret.clone(), patient(&secret, world, read).await)
+        })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     observation.contents.extend(read.await);
     let read = futures::stream::iter(secrets)
-        .map(|secret| async move { (secret.clone(), contents::secret(&secret, outside, world).await) })
+        .map(|secret| async move {
+            let read = contents::secret(&secret, outside, world);
+            (secret.clone(), patient(&secret, world, read).await)
+        })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     observation.contents.extend(read.await);
     let read = futures::stream::iter(kept)
-        .map(|secret| async move { (secret.clone(), objects::kept(&secret, outside).await) })
+        .map(|secret| async move {
+            (secret.clone(), patient(&secret, world, objects::kept(&secret, outside)).await)
+        })
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     observation.kept.extend(read.await);
@@ -110,6 +119,15 @@ async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, obser
         .buffer_unordered(AT_ONCE)
         .collect::<Vec<_>>();
     observation.instances.extend(read.await);
+}
+
+/// Waits for one version as long as its vault has time.
+async fn patient<T>(
+    secret: &SecretIdentifier,
+    world: &World,
+    read: impl Future<Output = Result<T, Unreadable>>,
+) -> Result<T, Unreadable> {
+    Patience::with(secret.vault(), world).wait(read).await
 }
 
 /// The services of the policy: by the list of their subscription where that is cheaper, else one by one.

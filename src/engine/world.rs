@@ -24,6 +24,8 @@ struct Memory {
     contents: HashMap<SecretIdentifier, Result<VaultContent, Unreadable>>,
     /// Pages that the last listing of a collection took.
     pages: HashMap<(VaultName, ObjectKind), usize>,
+    /// Looks in a row at which a vault was given up since it did not answer.
+    given_up: HashMap<VaultName, u32>,
     /// Subscriptions whose list answers lacked the cscfg.
     lists_lack_configuration: HashMap<String, ()>,
 }
@@ -89,6 +91,21 @@ impl World {
 
     pub(crate) fn remember_pages(&self, vault: &VaultName, kind: ObjectKind, pages: usize) {
         self.with(|memory| memory.pages.insert((vault.clone(), kind), pages));
+    }
+
+    pub(crate) fn given_up(&self, vault: &VaultName) -> u32 {
+        self.with(|memory| memory.given_up.get(vault).copied().unwrap_or_default())
+    }
+
+    pub(crate) fn note_given_up(&self, vault: &VaultName, given_up: bool) {
+        self.with(|memory| {
+            if given_up {
+                let looks = memory.given_up.entry(vault.clone()).or_default();
+                *looks = looks.saturating_add(1);
+            } else {
+                memory.given_up.remove(vault);
+            }
+        });
     }
 
     pub(crate) fn lists_lack_configuration(&self, subscription: &str) -> bool {
