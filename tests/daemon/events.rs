@@ -138,3 +138,24 @@ async fn a_dead_webhook_loses_nothing_but_time() {
         assert_eq!(daemon.stop(), Some(0));
     });
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_look_at_an_unchanged_world_costs_a_call_an_object_and_one_a_service() {
+    let (live, _, mut daemon, _) =
+        listening("[events.shared_secret]\nsecret_file = \"event-secret\"\nquery = \"code\"\n").await;
+    tokio::task::block_in_place(|| {
+        let last_look = || {
+            let ran = live.run(&["status", "--json"]);
+            let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+            status["last_look"].as_str().unwrap().to_owned()
+        };
+        let (before, calls) = (last_look(), live.simulator.ledger().len());
+        assert_eq!(live.run(&["activate"]).code, 0);
+        while last_look() == before {}
+        let ledger = live.simulator.ledger();
+        let made: Vec<String> = ledger.exchanges().skip(calls).map(|one| one.path().to_owned()).collect();
+        // The leaf's certificate, the versions of intermediate and root, the service; no token is asked for again.
+        assert_eq!(made.len(), 4, "{made:#?}");
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}

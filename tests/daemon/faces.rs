@@ -19,6 +19,7 @@ async fn monitoring_sees_what_it_does() {
         let mut daemon = Daemon::start(&live);
         daemon.monitoring = Some(address);
         daemon.hear_status("1 current");
+        daemon.hear(|told| told == "WATCHDOG=1" || told == "WATCHDOG=1\n");
         assert_eq!(daemon.get("/livez"), (200, "live\n".to_owned()));
         let (status, body) = daemon.get("/readyz?verbose");
         assert_eq!((status, body.as_str()), (200, "[+] look\n[+] journal\n[+] running\nready\n"));

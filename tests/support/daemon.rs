@@ -39,6 +39,8 @@ impl Daemon {
         let told = UnixDatagram::bind(&path).unwrap();
         told.set_read_timeout(Some(NEVER)).unwrap();
         let mut command = live.place.command(&["run"]);
+        // As systemd asks for a sign of progress within a second.
+        command.env("WATCHDOG_USEC", "1000000");
         command.env("NOTIFY_SOCKET", &path).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
