@@ -14,7 +14,7 @@ const NEVER: Duration = Duration::from_secs(60);
 /// A running daemon.
 pub(crate) struct Daemon {
     child: Child,
-    told: UnixDatagram,
+    told: std::sync::mpsc::Receiver<String>,
     /// The last status line.
     pub(crate) status: String,
     /// Where monitoring is answered.
@@ -36,8 +36,7 @@ impl Daemon {
     pub(crate) fn begin(live: &Live) -> Self {
         let path = live.place.path().join("notify.sock");
         let _ = std::fs::remove_file(&path);
-        let told = UnixDatagram::bind(&path).unwrap();
-        told.set_read_timeout(Some(NEVER)).unwrap();
+        let told = read_all(UnixDatagram::bind(&path).unwrap());
         let mut command = live.place.command(&["run"]);
         // As systemd asks for a sign of progress within a second.
         command.env("WATCHDOG_USEC", "1000000");
@@ -57,13 +56,16 @@ impl Daemon {
 
     /// Waits until it tells systemd what is wanted.
     pub(crate) fn hear(&mut self, mut wanted: impl FnMut(&str) -> bool) -> String {
-        let mut buffer = vec![0; 64 * 1024];
+        let begun = std::time::Instant::now();
         loop {
-            let length = self.told.recv(&mut buffer).unwrap_or_else(|error| {
-                let log = self.log().join("\n");
-                panic!("it told nothing: {error}; its last status was {:?}\n{log}", self.status)
-            });
-            let told = String::from_utf8_lossy(&buffer[..length]).into_owned();
+            // Signs of progress come all the time.
+            let told = match self.told.recv_timeout(NEVER) {
+                Ok(told) if begun.elapsed() < NEVER => told,
+                _ => {
+                    let log = self.log().join("\n");
+                    panic!("what is waited for was not told; the last status was {:?}\n{log}", self.status);
+                }
+            };
             if let Some(status) = told.lines().find_map(|line| line.strip_prefix("STATUS=")) {
                 self.status = status.to_owned();
             }
@@ -134,6 +136,21 @@ impl Daemon {
         let (head, body) = answer.split_once("\r\n\r\n").unwrap();
         (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
     }
+}
+
+/// Reads what is told as it comes, as systemd does, until nobody wants it any more.
+fn read_all(socket: UnixDatagram) -> std::sync::mpsc::Receiver<String> {
+    let (send, told) = std::sync::mpsc::channel();
+    socket.set_read_timeout(Some(NEVER * 3)).unwrap();
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 64 * 1024];
+        while let Ok(length) = socket.recv(&mut buffer) {
+            if send.send(String::from_utf8_lossy(&buffer[..length]).into_owned()).is_err() {
+                return;
+            }
+        }
+    });
+    told
 }
 
 impl Drop for Daemon {

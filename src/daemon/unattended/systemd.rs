@@ -1,7 +1,8 @@
 //! What systemd is told: readiness, what the daemon is doing, that it makes progress, that it reloads and stops. Without
 //! `$NOTIFY_SOCKET` nobody is told anything.
 
-use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use certroll_core::ports::Clock;
@@ -33,9 +34,29 @@ pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping at the next safe point")]);
 }
 
+/// Messages that wait where systemd does not read them. It always does; a manager that hangs must not hang us.
+const WAITING: usize = 64;
+
+/// Hands messages to a thread of its own: sending blocks while the manager does not read.
 fn tell(states: &[NotifyState<'_>]) {
-    if let Err(error) = sd_notify::notify(states) {
-        tracing::debug!(error = %error, "systemd cannot be told");
+    static SENDER: OnceLock<SyncSender<String>> = OnceLock::new();
+    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+        return;
+    }
+    let sender = SENDER.get_or_init(|| {
+        let (send, messages) = sync_channel::<String>(WAITING);
+        std::thread::spawn(move || {
+            for message in messages {
+                if let Err(error) = sd_notify::notify(&[NotifyState::Custom(&message)]) {
+                    tracing::debug!(error = %error, "systemd cannot be told");
+                }
+            }
+        });
+        send
+    });
+    let message: Vec<String> = states.iter().map(|state| state.to_string().trim_end().to_owned()).collect();
+    if sender.try_send(message.join("\n")).is_err() {
+        tracing::debug!("systemd does not read what it is told");
     }
 }
 
