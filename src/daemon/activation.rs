@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use certroll_core::id::VaultName;
 use thiserror::Error;
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 
 /// Why a look is due.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -42,6 +43,11 @@ impl Reason {
             Self::Reload => "reload",
             Self::Ended => "ended",
         }
+    }
+
+    /// Whether a stranger's word is the reason, of which there may be any number.
+    pub fn is_event(&self) -> bool {
+        matches!(self, Self::Event { .. })
     }
 }
 
@@ -106,14 +112,22 @@ impl Activator {
 }
 
 impl Activations {
-    /// Waits for the next reasons to look, and takes all of them. Nothing is lost if this is dropped while it waits.
-    pub async fn next(&mut self) -> BTreeSet<Reason> {
+    /// Waits for the next reasons to look, and takes all of them. Events alone are no reason before `events_from`: they
+    /// wait for others like them. Nothing is lost if this is dropped while it waits.
+    pub async fn next(&mut self, events_from: Instant) -> BTreeSet<Reason> {
         loop {
-            let reasons = std::mem::take(&mut self.shared.pending().reasons);
-            if !reasons.is_empty() {
-                return reasons;
+            let waiting = {
+                let mut pending = self.shared.pending();
+                let only_events = pending.reasons.iter().all(Reason::is_event);
+                if !pending.reasons.is_empty() && (!only_events || Instant::now() >= events_from) {
+                    return std::mem::take(&mut pending.reasons);
+                }
+                !pending.reasons.is_empty()
+            };
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = sleep_until(events_from), if waiting => {}
             }
-            self.shared.wake.notified().await;
         }
     }
 
@@ -133,12 +147,19 @@ impl Drop for Activations {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use futures::FutureExt;
 
     use super::*;
 
     fn vault(name: &str) -> Reason {
         Reason::Event { vault: name.parse().unwrap() }
+    }
+
+    /// What is pending now.
+    fn pending(activations: &mut Activations) -> Option<BTreeSet<Reason>> {
+        activations.next(Instant::now()).now_or_never()
     }
 
     #[tokio::test]
@@ -149,21 +170,41 @@ mod tests {
             activator.activate(vault("SHOP-KV")).unwrap();
             activator.activate(Reason::Schedule).unwrap();
         }
-        assert_eq!(activations.next().await, [Reason::Schedule, vault("shop-kv")].into());
-        assert_eq!(activations.next().now_or_never(), None, "one look is enough");
+        assert_eq!(pending(&mut activations), Some([Reason::Schedule, vault("shop-kv")].into()));
+        assert_eq!(pending(&mut activations), None, "one look is enough");
         activator.activate(Reason::Person).unwrap();
-        assert_eq!(activations.next().await, [Reason::Person].into());
+        assert_eq!(pending(&mut activations), Some([Reason::Person].into()));
     }
 
     #[tokio::test]
     async fn a_waiter_is_woken_and_one_that_gives_up_loses_nothing() {
         let (activator, mut activations) = activations();
-        assert_eq!(activations.next().now_or_never(), None);
-        let mut waiting = Box::pin(activations.next());
+        assert_eq!(pending(&mut activations), None);
+        let mut waiting = Box::pin(activations.next(Instant::now()));
         assert!(futures::poll!(&mut waiting).is_pending());
         activator.activate(Reason::Due).unwrap();
         drop(waiting);
-        assert_eq!(activations.next().await, [Reason::Due].into());
+        assert_eq!(pending(&mut activations), Some([Reason::Due].into()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn events_wait_for_others_and_everybody_else_does_not() {
+        let (activator, mut activations) = activations();
+        let begun = Instant::now();
+        let rest = Duration::from_secs(1);
+        activator.activate(vault("shop-kv")).unwrap();
+        let mut waiting = Box::pin(activations.next(begun + rest));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        activator.activate(vault("second-kv")).unwrap();
+        assert_eq!(waiting.await, [vault("shop-kv"), vault("second-kv")].into());
+        assert_eq!(begun.elapsed(), rest, "they waited as long as they had to");
+
+        activator.activate(vault("shop-kv")).unwrap();
+        let mut waiting = Box::pin(activations.next(Instant::now() + rest));
+        assert!(futures::poll!(&mut waiting).is_pending());
+        activator.activate(Reason::Person).unwrap();
+        assert_eq!(waiting.await, [vault("shop-kv"), Reason::Person].into());
+        assert_eq!(begun.elapsed(), rest, "nobody waits who asked");
     }
 
     #[tokio::test]
@@ -172,7 +213,7 @@ mod tests {
         activator.activate(Reason::Person).unwrap();
         activations.close();
         assert_eq!(activator.activate(Reason::Person), Err(Stopping));
-        assert_eq!(activations.next().now_or_never(), None);
+        assert_eq!(pending(&mut activations), None);
         let (activator, activations) = super::activations();
         drop(activations);
         assert_eq!(activator.activate(Reason::Schedule), Err(Stopping));

@@ -55,6 +55,21 @@ impl Operation {
             Self::VaultResource => "vault_resource",
         }
     }
+
+    /// What the token of such a call is for.
+    pub fn audience(self) -> &'static str {
+        match self {
+            Self::VaultList | Self::VaultVersions | Self::VaultCertificate | Self::VaultSecret => "Key Vault",
+            Self::ServiceList
+            | Self::ServiceRead
+            | Self::ServicePut
+            | Self::OperationPoll
+            | Self::RoleInstances
+            | Self::UpdateDomains
+            | Self::UpdateDomainWalk
+            | Self::VaultResource => "Azure Resource Manager",
+        }
+    }
 }
 
 /// How a call ended, as far as a metric tells it.

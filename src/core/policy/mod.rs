@@ -15,7 +15,7 @@ use crate::id::{CloudServiceId, RoleName, SourceVaultId, VaultObject};
 use crate::ports::ProbeEndpoint;
 
 /// Everything that planning needs to know from the configuration.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// The services, in the order of the configuration.
     pub services: Vec<ServicePolicy>,
@@ -26,7 +26,7 @@ pub struct Policy {
 }
 
 /// What is asked for one service.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServicePolicy {
     /// The service.
     pub service: CloudServiceId,

@@ -76,10 +76,8 @@ fn failure(error: RunError) -> Failure {
             error.into(),
             "does another process listen there? `monitoring.listen` and `events.listen` choose the addresses",
         ),
-        RunError::Metrics(_)
-        | RunError::Signals(_)
-        | RunError::Reconcile(_)
-        | RunError::Ended { .. }
-        | RunError::Broken(_) => told(Exit::Software, error.into(), ""),
+        RunError::Metrics(_) | RunError::Signals(_) | RunError::Reconcile(_) | RunError::Task(_) => {
+            told(Exit::Software, error.into(), "")
+        }
     }
 }

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp, ZonedDateTime};
 use thiserror::Error;
 
 /// A pattern that fires, and its time zone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct CronSchedule {
     pattern: String,
     cron: Cron,

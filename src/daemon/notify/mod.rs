@@ -17,7 +17,7 @@ mod webhook;
 mod tests;
 
 pub use channel::{SendError, SetupError};
-pub use notifier::{Notifier, NotifierOptions};
+pub use notifier::{Channels, Notifier};
 pub use webhook::{ID_HEADER, SIGNATURE_HEADER, SIGNATURE_VERSION, TIMESTAMP_HEADER, signature};
 
 use certroll_core::notice::{Notice, NoticeKind, Severity, Subject};

@@ -34,16 +34,29 @@ const BROKEN: Duration = Duration::from_secs(60);
 /// Under which name the watch's memory is kept in the outbox.
 const WATCH: &str = "watch";
 
-/// What a [`Notifier`] is made of.
-pub struct NotifierOptions<'a> {
-    /// The channels, and how long they are tried.
-    pub notify: &'a NotifySettings,
-    /// Proxy and authorities for webhooks and mail.
-    pub http: &'a HttpSettings,
-    /// Where notices are kept until they are delivered; without it, in memory.
-    pub outbox: Option<OutboxStore>,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+/// Channels that are set up, and do nothing yet.
+pub struct Channels {
+    channels: Vec<(ChannelSettings, Channel)>,
+    give_up_after: Duration,
+}
+
+impl Channels {
+    /// Sets the channels of a configuration up. Nothing is connected to.
+    ///
+    /// # Errors
+    /// A channel cannot be set up.
+    pub fn new(notify: &NotifySettings, http: &HttpSettings) -> Result<Self, SetupError> {
+        let set_up = |settings: &ChannelSettings| Ok((settings.clone(), Channel::new(settings, http)?));
+        let channels = notify.channels.iter().map(set_up).collect::<Result<_, _>>()?;
+        Ok(Self { channels, give_up_after: notify.give_up_after })
+    }
+}
+
+impl std::fmt::Debug for Channels {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names = self.channels.iter().map(|(settings, _)| settings.name.as_str());
+        f.debug_list().entries(names).finish()
+    }
 }
 
 /// Tells people. Dropping it leaves what is not delivered to the next process; [`Notifier::stop`] gives it a last chance.
@@ -82,18 +95,13 @@ impl Notifier {
         }
     }
 
-    /// Starts the tasks. What an earlier process left undelivered is sent.
-    ///
-    /// # Errors
-    /// A channel cannot be set up.
-    pub async fn start(options: NotifierOptions<'_>) -> Result<Self, SetupError> {
-        let NotifierOptions { notify, http, outbox, clock } = options;
-        let mut channels = Vec::new();
-        for settings in &notify.channels {
-            channels.push((settings, Channel::new(settings, http)?));
-        }
+    /// Starts the tasks. What an earlier process left undelivered in the outbox is sent; without an outbox notices are kept
+    /// in memory.
+    pub async fn start(channels: Channels, outbox: Option<OutboxStore>, clock: Arc<dyn Clock>) -> Self {
+        let Channels { channels, give_up_after } = channels;
+        let known: Vec<ChannelSettings> = channels.iter().map(|(settings, _)| settings.clone()).collect();
         if let Some(outbox) = &outbox {
-            let names = notify.channels.iter().map(|channel| channel.name.clone()).collect();
+            let names = known.iter().map(|channel| channel.name.clone()).collect();
             match outbox.keep_channels(names).await {
                 Ok(0) => {}
                 Ok(dropped) => tracing::warn!(dropped, "notices for channels that are no more were dropped"),
@@ -109,7 +117,7 @@ impl Notifier {
             let worker = Worker {
                 name: settings.name.clone(),
                 timeout: settings.timeout,
-                give_up_after: notify.give_up_after,
+                give_up_after,
                 channel,
                 outbox: outbox.clone(),
                 held,
@@ -120,14 +128,10 @@ impl Notifier {
             tasks.push(tokio::spawn(worker.run()));
         }
         let (intake, taken) = mpsc::channel(INTAKE);
-        let intake_task = Intake {
-            channels: notify.channels.clone(),
-            outbox: outbox.clone(),
-            deliveries,
-            told: HashMap::new(),
-        };
+        let intake_task =
+            Intake { channels: known, outbox: outbox.clone(), deliveries, told: HashMap::new() };
         tokio::spawn(intake_task.run(taken));
-        Ok(Self { intake, outbox, stop, tasks })
+        Self { intake, outbox, stop, tasks }
     }
 
     /// What the watch of an earlier process remembered; nothing where that is not known.
@@ -155,14 +159,15 @@ impl Notifier {
     }
 
     /// Sends what was never tried yet, within a time, and ends. What is left is sent by the next process.
-    pub async fn stop(self, within: Duration) {
-        self.settled().await;
-        self.stop.send_replace(true);
-        let mut tasks = self.tasks;
-        let all = futures::future::join_all(&mut tasks);
-        if tokio::time::timeout(within, all).await.is_err() {
+    pub async fn stop(mut self, within: Duration) {
+        let last = async {
+            self.settled().await;
+            self.stop.send_replace(true);
+            futures::future::join_all(&mut self.tasks).await;
+        };
+        if tokio::time::timeout(within, last).await.is_err() {
             tracing::warn!("notices are left to the next start");
-            for task in &tasks {
+            for task in &self.tasks {
                 task.abort();
             }
         }
@@ -246,6 +251,7 @@ impl Intake {
     async fn notice(&mut self, notice: Notice) {
         let (kind, severity) = (notice.kind.word(), notice.severity.word());
         let routes = routes(&notice, &self.channels);
+        let routed = !routes.is_empty();
         let pushed = match &self.outbox {
             None => None,
             Some(outbox) => outbox.push(&notice, routes.clone()).await.map_or_else(
@@ -268,7 +274,12 @@ impl Intake {
             }
             None => self.hold(&notice, routes),
         };
-        tracing::info!(kind, severity, key = notice.key, channels = queued.join(","), "people are told");
+        if queued.is_empty() && routed {
+            tracing::debug!(kind, key = notice.key, "a notice is not repeated yet");
+        } else {
+            let (title, channels) = (&notice.title, queued.join(","));
+            tracing::info!(kind, severity, title, channels, "people are told");
+        }
         for held in queued.iter().filter_map(|channel| self.deliveries.get(channel)) {
             held.wake.notify_one();
         }

@@ -12,8 +12,10 @@ pub mod reconcile;
 pub mod reload;
 pub mod schedule;
 pub mod state;
+pub mod supervise;
 pub mod systemd;
 pub mod teller;
+pub mod tokens;
 pub mod webhook;
 pub mod witness;
 
@@ -25,7 +27,6 @@ use certroll_engine::locks::ServiceLocks;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::task::{JoinError, JoinSet};
 
 use crate::activation::{Reason, activations};
 use crate::adapters::SystemClock;
@@ -43,10 +44,11 @@ use heart::Heart;
 use monitoring::Watchtower;
 use pauses::{PauseError, Pauses};
 use reconcile::{Parts, ReconcileError, Reconciler};
-use reload::{Load, Reloader};
+use reload::{Load, Reloader, Reloads};
 use state::State;
+use supervise::{TaskFault, Tasks};
 use teller::Teller;
-use webhook::Intake;
+use webhook::{Intake, Reception};
 use witness::{Chronicle, Scribe};
 
 /// How long the reconciler may take from the start to its first word: the journal is read in between.
@@ -82,15 +84,9 @@ pub enum RunError {
     /// The reconciler ended.
     #[error(transparent)]
     Reconcile(#[from] ReconcileError),
-    /// Another task ended, which none does before it is asked to.
-    #[error("the task `{task}` ended by itself")]
-    Ended {
-        /// Which.
-        task: &'static str,
-    },
-    /// A task panicked.
-    #[error("a task broke off")]
-    Broken(#[source] JoinError),
+    /// A task ended by itself, or panicked.
+    #[error(transparent)]
+    Task(#[from] TaskFault),
 }
 
 /// How the daemon ended where nothing failed.
@@ -142,8 +138,6 @@ impl Signals {
     }
 }
 
-type Tasks = JoinSet<(&'static str, Result<(), RunError>)>;
-
 /// Runs until a signal asks to stop.
 ///
 /// # Errors
@@ -183,7 +177,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     let (ask_to_stop, stop) = watch::channel(false);
     let heart = Heart::new(FIRST_WORD);
 
-    let mut tasks: Tasks = JoinSet::new();
+    let mut tasks = Tasks::new();
     let reconciler = Reconciler::new(Parts {
         generations: generation_seen.clone(),
         clock: Arc::clone(&clock),
@@ -201,20 +195,19 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         stop: stop.clone(),
         events: events.is_some(),
     });
-    tasks.spawn(async move { (RECONCILE, reconciler.run().await.map_err(RunError::from)) });
+    tasks.spawn(RECONCILE, async move { reconciler.run().await.map_err(RunError::from) });
     let desk = Desk {
         state: Arc::clone(&state),
         activator: activator.clone(),
         journal: Arc::clone(&records.journal),
         clock: Arc::clone(&clock),
     };
-    let admin = serve(socket, desk, stop.clone());
-    tasks.spawn(async move { ("admin", ended_after(admin).await) });
+    tasks.spawn_endless(ADMIN, serve(socket, desk, stop.clone()));
     let times =
         schedule::run(generation_seen.clone(), Arc::clone(&clock), Arc::clone(&state), activator.clone());
-    tasks.spawn(async move { ("schedule", ended_after(times).await) });
-    let manager = systemd::run(heart.clone(), Arc::clone(&state), Arc::clone(&clock));
-    tasks.spawn(async move { ("systemd", ended_after(manager).await) });
+    tasks.spawn_endless("schedule", times);
+    tasks.spawn_endless("systemd", systemd::run(heart.clone(), Arc::clone(&state), Arc::clone(&clock)));
+    let mut reception = None;
     if let Some(listener) = events {
         tracing::info!(address = %listener.address(), "events are listened for");
         let intake = Intake {
@@ -224,9 +217,9 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
             teller: Arc::clone(&teller),
             clock: Arc::clone(&clock),
         };
-        if let Some(router) = webhook::router(generation_seen.clone(), intake) {
-            let answers = listener::serve(listener, router, stop.clone());
-            tasks.spawn(async move { ("events", ended_after(answers).await) });
+        reception = Reception::new(&generation_seen.borrow(), intake);
+        if let Some(reception) = &reception {
+            tasks.spawn_endless(EVENTS, listener::serve(listener, reception.router(), stop.clone()));
         }
     }
     let watchtower = Watchtower {
@@ -240,7 +233,7 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     if let Some(listener) = monitoring {
         tracing::info!(address = %listener.address(), "monitoring is listened for");
         let answers = listener::serve(listener, monitoring::router(watchtower), stop.clone());
-        tasks.spawn(async move { ("monitoring", ended_after(answers).await) });
+        tasks.spawn_endless(MONITORING, answers);
     }
 
     // Nobody can have closed it yet.
@@ -252,24 +245,27 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         services = state.policy().services.len(),
         "certroll is running"
     );
-    let reloader = Reloader {
+    let reloader = Arc::new(Reloader {
         load,
         generations,
         lasting,
         state: Arc::clone(&state),
         activator,
         teller: Arc::clone(&teller),
-    };
+        reception,
+        log,
+    });
+    let mut reloads = Reloads::new(reloader);
     let cause = loop {
         tokio::select! {
             heard = signals.next() => match heard {
                 Heard::Stop => break None,
-                Heard::Reload => {
-                    reloader.reload().await;
-                    log.apply(reloader.generations.borrow().settings.log);
-                }
+                Heard::Reload => reloads.ask(),
             },
-            Some(ended) = tasks.join_next() => break Some(cause_of(ended)),
+            Some(done) = reloads.done() => if let Err(source) = done {
+                break Some(RunError::from(TaskFault::Broken { task: "reload", source }));
+            },
+            Some(end) = tasks.next_end() => break Some(end.unasked()),
         }
     };
     state.stopping();
@@ -279,51 +275,34 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         Some(cause) => tracing::error!(cause = %cause, "stopping, since a part of certroll ended"),
     }
     ask_to_stop.send_replace(true);
-    let ended = tokio::select! {
-        ended = drain(&mut tasks, cause.is_none(), &teller) => ended,
+    let (ended, fault) = tokio::select! {
+        fault = drain(&mut tasks, reloads, &teller) => (Ended::Drained, fault),
         () = asked_again(&mut signals) => {
             tracing::warn!("left at once; the next start goes on with what has no ending");
-            Ok(Ended::AtOnce)
+            (Ended::AtOnce, None)
         }
     };
-    cause.map_or(ended, Err)
+    // What ended it is the cause; what failed only while it stopped is one where there is no other.
+    cause.or(fault).map_or(Ok(ended), Err)
 }
 
-/// The one task whose end is the end of a drain.
+/// The task whose end is the end of a drain.
 const RECONCILE: &str = "reconcile";
+const ADMIN: &str = "admin";
+const EVENTS: &str = "events";
+const MONITORING: &str = "monitoring";
+/// How long answers under way may take once nothing else is done. The listeners have limits of their own, which are shorter.
+const ANSWERS: Duration = Duration::from_secs(15);
 
-/// Gives the end of a task that has nothing to tell.
-async fn ended_after(task: impl Future<Output = ()>) -> Result<(), RunError> {
-    task.await;
-    Ok(())
-}
-
-fn cause_of(ended: Result<(&'static str, Result<(), RunError>), JoinError>) -> RunError {
-    match ended {
-        Ok((_, Err(error))) => error,
-        Ok((task, Ok(()))) => RunError::Ended { task },
-        Err(error) => RunError::Broken(error),
-    }
-}
-
-/// Waits until the reconciler has ended, and then as long as answers under way may take.
-async fn drain(tasks: &mut Tasks, reconciles: bool, teller: &Teller) -> Result<Ended, RunError> {
-    // Where the reconciler itself has failed there is nothing to wait for.
-    let mut waits = reconciles;
-    while waits && let Some(ended) = tasks.join_next().await {
-        match ended {
-            Ok((RECONCILE, result)) => {
-                result?;
-                waits = false;
-            }
-            Ok((_, Ok(()))) => {}
-            Ok((_, Err(error))) => return Err(error),
-            Err(error) => return Err(RunError::Broken(error)),
-        }
-    }
-    teller.stop().await;
-    tasks.abort_all();
-    Ok(Ended::Drained)
+/// Waits until what runs has come to a safe point, then as long as telling people and answers under way may take. Gives the
+/// first fault among the tasks that end meanwhile.
+async fn drain(tasks: &mut Tasks<RunError>, mut reloads: Reloads, teller: &Teller) -> Option<RunError> {
+    let first = tasks.ended(&[RECONCILE]).await;
+    // A reload may be changing the channels by which people are told.
+    reloads.settle().await;
+    let answers = tokio::time::timeout(ANSWERS, tasks.ended(&[ADMIN, EVENTS, MONITORING]));
+    let ((), answers) = tokio::join!(teller.stop(), answers);
+    first.or(answers.unwrap_or_default())
 }
 
 async fn asked_again(signals: &mut Signals) {

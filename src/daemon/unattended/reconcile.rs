@@ -21,6 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use thiserror::Error;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
+use tokio::time::Instant;
 
 use super::generation::Generation;
 use super::heart::Heart;
@@ -37,6 +38,10 @@ const SLACK: Duration = Duration::from_secs(45);
 const AGAIN: SignedDuration = SignedDuration::from_secs(30);
 /// Longest such wait: a poll is never longer in coming.
 const AGAIN_MOST: SignedDuration = SignedDuration::from_mins(30);
+
+/// Least time between the begins of two looks that only events ask for. Each object that a person uploads makes several
+/// events, and anybody who may deliver can send thousands; the first of them still starts a look at once.
+pub const EVENTS_APART: Duration = Duration::from_secs(1);
 
 /// Why the reconciler ends before it is asked to.
 #[derive(Debug, Error)]
@@ -77,6 +82,8 @@ pub struct Reconciler {
     in_hand: BTreeSet<CloudServiceId>,
     again: BTreeMap<CloudServiceId, Again>,
     due: Option<Timestamp>,
+    /// Before this, events alone start no look.
+    events_from: Instant,
 }
 
 /// What became of one rollout.
@@ -132,6 +139,7 @@ impl Reconciler {
             in_hand: BTreeSet::new(),
             again: BTreeMap::new(),
             due: None,
+            events_from: Instant::now(),
         }
     }
 
@@ -152,7 +160,7 @@ impl Reconciler {
                 }
             };
             tokio::select! {
-                reasons = self.activations.next() => self.look(&reasons).await,
+                reasons = self.activations.next(self.events_from) => self.look(&reasons).await,
                 Some(led) = self.led.join_next(), if !self.led.is_empty() => self.ended(led)?,
                 () = due => {
                     self.due = None;
@@ -210,7 +218,10 @@ impl Reconciler {
         let settings = &generation.settings;
         self.heart.beat(LOOK + SLACK);
         self.state.looking(self.clock.now());
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
+        if reasons.iter().any(Reason::is_event) {
+            self.events_from = begun + EVENTS_APART;
+        }
         let look = pass::look(
             &settings.policy,
             &generation.rollouts.outside,

@@ -2,18 +2,26 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
+use certroll_core::policy::Policy;
 use tokio::sync::watch;
+use tokio::task::{JoinError, JoinSet};
 
 use super::generation::{Generation, Lasting};
 use super::state::State;
 use super::systemd;
 use super::teller::Teller;
+use super::webhook::Reception;
 use crate::activation::{Activator, Reason};
 use crate::config::Settings;
+use crate::telemetry::Control;
 
 /// Reads the configuration once more: from the same files, with the same environment.
 pub type Load = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// Longest time for reading the configuration: small files of a local disk, or of a volume that may be slow.
+const READING: Duration = Duration::from_secs(30);
 
 /// Puts new configurations in force.
 pub struct Reloader {
@@ -29,6 +37,10 @@ pub struct Reloader {
     pub activator: Activator,
     /// Tells people, by the channels of the configuration.
     pub teller: Arc<Teller>,
+    /// The webhook, where events are listened for.
+    pub reception: Option<Reception>,
+    /// What is logged.
+    pub log: Control,
 }
 
 impl Reloader {
@@ -43,33 +55,46 @@ impl Reloader {
                 self.teller.reload_failed(&why);
             }
         }
-        systemd::ready();
+        if !self.state.is_stopping() {
+            systemd::ready();
+        }
     }
 
     async fn read(&self) -> Result<Generation, String> {
         let load = Arc::clone(&self.load);
-        let loaded = tokio::task::spawn_blocking(move || load()).await;
+        let reading = tokio::task::spawn_blocking(move || load());
+        let Ok(loaded) = tokio::time::timeout(READING, reading).await else {
+            return Err(format!("it could not be read within {} s", READING.as_secs()));
+        };
         let settings = loaded.map_err(|error| format!("reading broke off: {error}"))??;
         let before = Arc::clone(&self.generations.borrow());
-        if let Some(fixed) = fixed(&before.settings, &settings) {
-            tracing::warn!(setting = fixed, "the change of this setting takes effect at the next start");
-        }
         let generation =
             Generation::new(settings, &self.lasting, Some(&before)).map_err(|error| chain(&error))?;
+        // The last that can fail.
         self.teller.change(&before.settings, &generation.settings).await.map_err(|error| chain(&error))?;
         Ok(generation)
     }
 
+    /// Everything that follows the configuration has it before anybody is told.
     fn put_in_force(&self, generation: Generation) {
         let before = Arc::clone(&self.generations.borrow());
-        let changed = changes(&before.settings, &generation.settings);
+        let generation = Arc::new(generation);
         let settings = &generation.settings;
         let now = self.lasting.clock.now();
         self.state.configured(settings.cloud.name.clone(), settings.policy.clone(), now);
+        self.teller.count_anew();
+        if let Some(reception) = &self.reception {
+            reception.configured(&generation);
+        }
+        self.generations.send_replace(Arc::clone(&generation));
+        self.log.apply(settings.log);
         for warning in &settings.warnings {
             tracing::warn!(warning = %warning.headline(), "the configuration has a warning");
         }
-        self.generations.send_replace(Arc::new(generation));
+        for setting in fixed(&before.settings, settings) {
+            tracing::warn!(setting, "the change of this setting takes effect at the next start");
+        }
+        let changed = changes(&before.settings, settings);
         if changed.is_empty() {
             tracing::info!("the configuration was read again; nothing in it changed");
         }
@@ -78,6 +103,48 @@ impl Reloader {
         }
         // Refused only while it is stopping.
         let _ = self.activator.activate(Reason::Reload);
+    }
+}
+
+/// Reloads, one at a time and beside everything else: whoever asks to stop is heard meanwhile.
+pub struct Reloads {
+    reloader: Arc<Reloader>,
+    running: JoinSet<()>,
+    again: bool,
+}
+
+impl Reloads {
+    /// None yet.
+    pub fn new(reloader: Arc<Reloader>) -> Self {
+        Self { reloader, running: JoinSet::new(), again: false }
+    }
+
+    /// Asks for one. While one runs, which may have read the files already, any number of askers get one more.
+    pub fn ask(&mut self) {
+        if self.running.is_empty() {
+            let reloader = Arc::clone(&self.reloader);
+            self.running.spawn(async move { reloader.reload().await });
+        } else {
+            self.again = true;
+        }
+    }
+
+    /// Waits for the end of the one that runs; nothing where none does. An error means that it panicked.
+    pub async fn done(&mut self) -> Option<Result<(), JoinError>> {
+        let done = self.running.join_next().await?;
+        if std::mem::take(&mut self.again) {
+            self.ask();
+        }
+        Some(done)
+    }
+
+    /// Waits for the end of the one that runs, and begins no other.
+    pub async fn settle(&mut self) {
+        while let Some(done) = self.running.join_next().await {
+            if let Err(error) = done {
+                tracing::error!(error = %error, "a reload broke off");
+            }
+        }
     }
 }
 
@@ -92,56 +159,53 @@ fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A setting that a running process cannot change, and that is another now.
-fn fixed(before: &Settings, after: &Settings) -> Option<&'static str> {
-    if before.journal.directory != after.journal.directory {
-        return Some("journal.directory");
-    }
-    if before.admin != after.admin {
-        return Some("admin.socket");
-    }
-    if before.monitoring != after.monitoring {
-        return Some("monitoring.listen");
-    }
-    let listens = |settings: &Settings| {
-        settings.events.as_ref().map(|events| (events.listen, events.tls.clone(), events.connections))
-    };
-    (listens(before) != listens(after)).then_some("events.listen")
+/// The settings that a running process cannot change, and that are others now.
+fn fixed(before: &Settings, after: &Settings) -> Vec<&'static str> {
+    let listens = |settings: &Settings| settings.events.as_ref().map(|events| events.listen);
+    let own_tls = |settings: &Settings| settings.events.as_ref().map(|events| events.tls.clone());
+    let connections = |settings: &Settings| settings.events.as_ref().map(|events| events.connections);
+    // Where it begins or ends to listen, that says everything.
+    let both = before.events.is_some() && after.events.is_some();
+    let settings = [
+        ("journal.directory", before.journal.directory != after.journal.directory),
+        ("admin.socket", before.admin != after.admin),
+        ("monitoring.listen", before.monitoring != after.monitoring),
+        ("events.listen", listens(before) != listens(after)),
+        ("events.tls", both && own_tls(before) != own_tls(after)),
+        ("events.connections", both && connections(before) != connections(after)),
+        ("log.format", before.log.format != after.log.format),
+    ];
+    settings.into_iter().filter_map(|(setting, changed)| changed.then_some(setting)).collect()
 }
 
 /// What is another, by section and by service, without values: some of them are secrets.
-pub(super) fn changes(before: &Settings, after: &Settings) -> Vec<String> {
-    fn told<T: std::fmt::Debug>(name: &str, before: &T, after: &T) -> Option<String> {
-        (format!("{before:?}") != format!("{after:?}")).then(|| format!("[{name}]"))
-    }
+fn changes(before: &Settings, after: &Settings) -> Vec<String> {
+    let (plan, was) = (&after.policy, &before.policy);
     let sections = [
-        told("cloud", &before.cloud, &after.cloud),
-        (before.identity != after.identity).then(|| "[identity]".to_owned()),
-        told("poll", &before.poll, &after.poll),
-        told("http", &before.http, &after.http),
-        told(
-            "plan",
-            &(before.policy.settle, before.policy.urgent_before_expiry),
-            &(after.policy.settle, after.policy.urgent_before_expiry),
-        ),
-        told("rollout", &before.rollout, &after.rollout),
-        (before.events != after.events).then(|| "[events]".to_owned()),
-        (before.notify != after.notify).then(|| "[notify]".to_owned()),
-        told("journal", &before.journal, &after.journal),
-        told("log", &before.log, &after.log),
+        ("[cloud]", before.cloud != after.cloud),
+        ("[identity]", before.identity != after.identity),
+        ("[poll]", before.poll != after.poll),
+        ("[http]", before.http != after.http),
+        ("[plan]", (was.settle, was.urgent_before_expiry) != (plan.settle, plan.urgent_before_expiry)),
+        ("[rollout]", before.rollout != after.rollout),
+        ("[events]", before.events != after.events),
+        ("[notify]", before.notify != after.notify),
+        ("[journal]", before.journal != after.journal),
+        ("[admin]", before.admin != after.admin),
+        ("[monitoring]", before.monitoring != after.monitoring),
+        ("[log]", before.log != after.log),
     ];
-    let mut changes: Vec<String> = sections.into_iter().flatten().collect();
-    let ids = |settings: &Settings| {
-        settings.policy.services.iter().map(|policy| policy.service.clone()).collect::<BTreeSet<_>>()
-    };
-    let (had, has) = (ids(before), ids(after));
+    let mut changes: Vec<String> =
+        sections.into_iter().filter(|(_, changed)| *changed).map(|(section, _)| section.to_owned()).collect();
+    let ids = |policy: &Policy| policy.services.iter().map(|policy| policy.service.clone()).collect();
+    let (had, has): (BTreeSet<_>, BTreeSet<_>) = (ids(was), ids(plan));
     changes.extend(has.difference(&had).map(|service| format!("`{}` is looked after", service.name())));
     changes.extend(
         had.difference(&has).map(|service| format!("`{}` is no longer looked after", service.name())),
     );
-    for policy in &after.policy.services {
-        let old = before.policy.services.iter().find(|old| old.service == policy.service);
-        if old.is_some_and(|old| format!("{old:?}") != format!("{policy:?}")) {
+    for policy in &plan.services {
+        let old = was.services.iter().find(|old| old.service == policy.service);
+        if old.is_some_and(|old| old != policy) {
             changes.push(format!("`{}`", policy.service.name()));
         }
     }

@@ -149,6 +149,11 @@ impl State {
         self.change(|inner| inner.stopping = true);
     }
 
+    /// Whether nothing begins any more.
+    pub fn is_stopping(&self) -> bool {
+        self.inner().stopping
+    }
+
     /// The vaults that are looked at, and when they told of changes.
     pub fn known(&self) -> &Arc<KnownVaults> {
         &self.known

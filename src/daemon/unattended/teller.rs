@@ -6,16 +6,17 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use certroll_azure::{Azure, Outcome as Called};
+use certroll_azure::Azure;
 use certroll_core::gap::EventGap;
 use certroll_core::notice::{Notice, Watch};
 use certroll_core::plan::PlanReport;
-use certroll_core::ports::{Clock, FaultKind, JournalError, NoticeSink};
+use certroll_core::ports::{Clock, JournalError, NoticeSink};
 use certroll_core::rollout::{Ending, Rollout};
 use certroll_journal::OutboxStore;
 
-use crate::config::{HttpSettings, NotifySettings, Settings};
-use crate::notify::{Notifier, NotifierOptions, SetupError};
+use super::tokens::TokenTally;
+use crate::config::{HttpSettings, Settings};
+use crate::notify::{Channels, Notifier, SetupError};
 
 /// How long channels may take for what was never tried, when the process ends or gets other channels. What is left waits in
 /// the outbox.
@@ -29,8 +30,7 @@ pub struct Teller {
     sink: Mutex<Sink>,
     outbox: Option<OutboxStore>,
     clock: Arc<dyn Clock>,
-    /// Calls as of the last look: those that worked, and those for which there was no token or a wrong one.
-    tokens: Mutex<(u64, u64)>,
+    tokens: Mutex<TokenTally>,
 }
 
 enum Sink {
@@ -57,7 +57,8 @@ impl Teller {
             tracing::error!(error = %error, "the outbox cannot be used, notices are kept in memory");
             None
         });
-        let notifier = begin(&settings.notify, &settings.http, outbox.clone(), &clock).await?;
+        let channels = Channels::new(&settings.notify, &settings.http)?;
+        let notifier = Notifier::start(channels, outbox.clone(), Arc::clone(&clock)).await;
         let watch = Watch::new(settings.notify.watch, notifier.memory().await);
         Ok(Self {
             watch: Mutex::new(watch),
@@ -76,32 +77,28 @@ impl Teller {
         if before.notify == after.notify && same_network(&before.http, &after.http) {
             return Ok(());
         }
+        // Before anything else: where it fails, nothing has been touched.
+        let channels = Channels::new(&after.notify, &after.http)?;
         let old = std::mem::replace(&mut *whole(&self.sink), Sink::Changing(VecDeque::new()));
         if let Sink::Channels(notifier) = old {
             // Two tasks for one channel would deliver twice.
             notifier.stop(LAST).await;
         }
-        let begin = |settings: &Settings| {
-            let (notify, http) = (settings.notify.clone(), settings.http.clone());
-            let (outbox, clock) = (self.outbox.clone(), Arc::clone(&self.clock));
-            async move { begin(&notify, &http, outbox, &clock).await }
-        };
-        let (notifier, changed) = match begin(after).await {
-            Ok(notifier) => (notifier, Ok(())),
-            Err(error) => (begin(before).await?, Err(error)),
-        };
-        if changed.is_ok() {
-            whole(&self.watch).set_limits(after.notify.watch);
-        }
+        let notifier = Notifier::start(channels, self.outbox.clone(), Arc::clone(&self.clock)).await;
+        whole(&self.watch).set_limits(after.notify.watch);
         let waiting = std::mem::replace(&mut *whole(&self.sink), Sink::Channels(notifier));
         if let Sink::Changing(waiting) = waiting {
             waiting.into_iter().for_each(|notice| self.tell(notice));
         }
-        changed
+        Ok(())
+    }
+
+    /// The clients that are asked from now on count anew.
+    pub fn count_anew(&self) {
+        whole(&self.tokens).begin_anew();
     }
 
     fn tell(&self, notice: Notice) {
-        tracing::info!(kind = notice.kind.word(), title = %notice.title, "people are told");
         match &mut *whole(&self.sink) {
             Sink::Channels(notifier) => notifier.tell(notice),
             Sink::Changing(waiting) if waiting.len() < WAITING => waiting.push_back(notice),
@@ -132,34 +129,11 @@ impl Teller {
         let now = self.clock.now();
         self.judge(|watch| {
             let mut notices = watch.look(report, now);
-            if let Some(tokens) = self.tokens(azure) {
-                notices.extend(watch.credentials(tokens, now));
+            if let Some(tokens) = whole(&self.tokens).judge(azure.calls()) {
+                notices.extend(watch.credentials(tokens.as_ref().copied().map_err(String::as_str), now));
             }
             notices
         });
-    }
-
-    /// Whether tokens could be had since the last look; nothing where none was asked for.
-    fn tokens(&self, azure: &Azure) -> Option<Result<(), &'static str>> {
-        let (mut worked, mut failed) = (0, 0);
-        for calls in azure.calls() {
-            match calls.outcome {
-                // What was answered at all was answered to a token.
-                Called::Ok => worked += calls.count,
-                Called::Fault(FaultKind::NoToken | FaultKind::Unauthorized) => failed += calls.count,
-                Called::Fault(_) => {}
-            }
-        }
-        let before = std::mem::replace(&mut *whole(&self.tokens), (worked, failed));
-        // Other clients count anew.
-        let since = |now: u64, before: u64| if now < before { now } else { now - before };
-        match (since(worked, before.0), since(failed, before.1)) {
-            (_, 1..) => {
-                Some(Err("no identity gave a token, or the token was refused; the log has each attempt"))
-            }
-            (1.., 0) => Some(Ok(())),
-            (0, 0) => None,
-        }
     }
 
     /// A rollout has ended.
@@ -204,15 +178,6 @@ impl Teller {
             notifier.stop(LAST).await;
         }
     }
-}
-
-async fn begin(
-    notify: &NotifySettings,
-    http: &HttpSettings,
-    outbox: Option<OutboxStore>,
-    clock: &Arc<dyn Clock>,
-) -> Result<Notifier, SetupError> {
-    Notifier::start(NotifierOptions { notify, http, outbox, clock: Arc::clone(clock) }).await
 }
 
 fn same_network(before: &HttpSettings, after: &HttpSettings) -> bool {

@@ -32,30 +32,29 @@ pub struct Intake {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Answers by the configuration that is in force when a request comes, and keeps the vaults that it names. Without a webhook
-/// in the configuration there is nothing to answer with.
-pub fn router(generations: watch::Receiver<Arc<Generation>>, intake: Intake) -> Option<Router> {
-    let first = webhook(&generations.borrow(), &intake)?;
-    let (send, current) = watch::channel(Arc::new(first));
-    tokio::spawn(follow(generations, intake, send));
-    Some(events::router(current))
+/// The webhook in force, which answers each request that comes from now on.
+pub struct Reception {
+    intake: Intake,
+    current: watch::Sender<Arc<Webhook>>,
 }
 
-/// Makes another webhook of each configuration, until there is nobody who answers by it. One without a webhook leaves the
-/// last in place: whether anything is listened at is for the next start.
-async fn follow(
-    mut generations: watch::Receiver<Arc<Generation>>,
-    intake: Intake,
-    send: watch::Sender<Arc<Webhook>>,
-) {
-    loop {
-        tokio::select! {
-            changed = generations.changed() => if changed.is_err() { return },
-            () = send.closed() => return,
-        }
-        let next = webhook(&generations.borrow_and_update(), &intake);
-        if let Some(next) = next {
-            send.send_replace(Arc::new(next));
+impl Reception {
+    /// The webhook of a configuration. Without one in the configuration there is nothing to answer with.
+    pub fn new(generation: &Generation, intake: Intake) -> Option<Self> {
+        let first = webhook(generation, &intake)?;
+        Some(Self { intake, current: watch::Sender::new(Arc::new(first)) })
+    }
+
+    /// What the listener answers with.
+    pub fn router(&self) -> Router {
+        events::router(self.current.subscribe())
+    }
+
+    /// Another configuration is in force, and with it the vaults that it names. One without a webhook leaves the last in
+    /// place: whether anything is listened at is for the next start.
+    pub fn configured(&self, generation: &Generation) {
+        if let Some(next) = webhook(generation, &self.intake) {
+            self.current.send_replace(Arc::new(next));
         }
     }
 }

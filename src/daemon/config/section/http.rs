@@ -31,7 +31,7 @@ pub(crate) struct HttpKeys {
 }
 
 /// How certroll reaches Azure.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HttpSettings {
     /// The proxy; `None` leaves the usual variables of the environment in force. Never used for the metadata endpoint.
     pub proxy: Option<ProxySettings>,

@@ -25,7 +25,7 @@ pub(crate) struct PollKeys {
 }
 
 /// When certroll looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct PollSettings {
     /// What gives the times.
     pub trigger: PollTrigger,
@@ -34,7 +34,7 @@ pub struct PollSettings {
 }
 
 /// What gives the times of looks.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum PollTrigger {
     /// A cron pattern in its time zone.
     Schedule(Box<CronSchedule>),

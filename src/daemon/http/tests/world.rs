@@ -134,7 +134,7 @@ impl World {
 
     /// The vaults that a look is due of, since the last time that this was asked.
     pub(super) fn activated(&mut self) -> Vec<String> {
-        let reasons = self.activations.next().now_or_never().unwrap_or_default();
+        let reasons = self.activations.next(tokio::time::Instant::now()).now_or_never().unwrap_or_default();
         let vault = |reason| match reason {
             Reason::Event { vault } => vault.as_str().to_owned(),
             other => panic!("{other:?}"),

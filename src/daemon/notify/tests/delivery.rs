@@ -11,7 +11,7 @@ use super::clock::HandClock;
 use super::web::{Answer, Web};
 use super::{http, notice, now, settings, webhook};
 use crate::config::{ChannelSettings, NotifySettings};
-use crate::notify::{Notifier, NotifierOptions};
+use crate::notify::{Channels, Notifier};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,8 @@ impl Place {
 
     async fn with_outbox(&self, notify: &NotifySettings, outbox: Option<OutboxStore>) -> Notifier {
         let clock = Arc::clone(&self.clock) as _;
-        Notifier::start(NotifierOptions { notify, http: &http(None), outbox, clock }).await.unwrap()
+        let channels = Channels::new(notify, &http(None)).unwrap();
+        Notifier::start(channels, outbox, clock).await
     }
 
     /// What still waits for a channel.
