@@ -10,11 +10,32 @@ fn of_the_program() {
     snapshot!("help_short", place.run(&["-h"]).shown());
 }
 
+/// The commands that the program says it has, and those below them.
+fn commands(place: &Place, above: &[&str]) -> Vec<Vec<String>> {
+    let help = place.run(&[above, &["-h"]].concat()).stdout;
+    let Some((_, listed)) = help.split_once("Commands:\n") else { return Vec::new() };
+    let names = listed.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    let names = names.filter_map(|line| line.split_whitespace().next()).filter(|name| *name != "help");
+    let whole = |name: &str| above.iter().copied().chain([name]).map(str::to_owned).collect::<Vec<_>>();
+    names
+        .map(whole)
+        .flat_map(|command| {
+            let words: Vec<&str> = command.iter().map(String::as_str).collect();
+            let below = commands(place, &words);
+            [vec![command], below].concat()
+        })
+        .collect()
+}
+
 #[test]
 fn of_each_command() {
     let place = Place::new();
-    for command in ["check", "inspect", "plan", "apply", "history", "restore", "release"] {
-        snapshot!(format!("help_{command}"), place.run(&[command, "--help"]).shown());
+    let commands = commands(&place, &[]);
+    assert!(commands.contains(&vec!["notify".to_owned(), "test".to_owned()]), "{commands:?}");
+    for command in commands {
+        let mut arguments: Vec<&str> = command.iter().map(String::as_str).collect();
+        arguments.push("--help");
+        snapshot!(format!("help_{}", command.join("_")), place.run(&arguments).shown());
     }
 }
 

@@ -46,6 +46,19 @@ pub enum AskError {
     Refused(Refusal),
 }
 
+/// A path of segments, of which any may be what a person typed.
+pub fn path<'a>(segments: impl IntoIterator<Item = &'a str>) -> String {
+    // Everything but letters and digits is escaped, so that no segment can become two.
+    let escaped = |segment: &str| -> String {
+        let escape = |byte: u8| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
+            _ => format!("%{byte:02X}"),
+        };
+        segment.bytes().map(escape).collect()
+    };
+    segments.into_iter().map(|segment| format!("/{}", escaped(segment))).collect()
+}
+
 /// Asks for something.
 ///
 /// # Errors
@@ -126,4 +139,13 @@ async fn exchange(
 
 fn broken(error: impl std::fmt::Display) -> AskError {
     AskError::Broken { reason: format!("is not understood: {error}") }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn what_is_typed_stays_one_segment() {
+        assert_eq!(super::path(["services", "shop", "update"]), "/services/shop/update");
+        assert_eq!(super::path(["services", "a/../b?c ü"]), "/services/a%2F%2E%2E%2Fb%3Fc%20%C3%BC");
+    }
 }

@@ -30,9 +30,8 @@ pub struct ActivateArguments {}
 /// # Errors
 /// The configuration is wrong, or no daemon answers.
 pub async fn run(_arguments: &ActivateArguments, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
-    context.start_telemetry(&settings)?;
-    let _: Value = client::post(&settings.admin.socket, "/activate", &json!({})).await?;
+    let admin = context.admin()?;
+    let _: Value = client::post(&admin.socket, "/activate", &json!({})).await?;
     if context.json {
         output::write_json(&json!({ "format": 1 }))?;
     } else {

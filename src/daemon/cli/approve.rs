@@ -10,7 +10,7 @@ use super::confirm::confirm;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::terminal::printable;
-use super::{Context, output, report, select};
+use super::{Context, output, report};
 use crate::admin::{ApproveRequest, client};
 
 /// Approve the change that a service with `mode = "approve"` waits with
@@ -59,16 +59,12 @@ struct Waiting {
 /// # Errors
 /// The configuration is wrong, no daemon answers, nothing waits, or nobody said yes.
 pub async fn run(arguments: &ApproveArguments, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
-    context.start_telemetry(&settings)?;
-    let service = &select::find(&settings.policy, &arguments.service)?.service;
-    let name = service.name().to_owned();
-    let socket = &settings.admin.socket;
-    let waiting: Waiting = client::get(socket, &format!("/services/{name}/update")).await?;
-    if waiting.update.service != *service {
-        let error = format!("several services are named `{name}`, and the daemon knows another one");
-        return Err(Failure::new(Exit::Usage, error).hint("give the resource id"));
-    }
+    let admin = context.admin()?;
+    let socket = &admin.socket;
+    let path = client::path(["services", &arguments.service, "update"]);
+    let waiting: Waiting = client::get(socket, &path).await?;
+    let service = &waiting.update.service;
+    let name = service.name();
     if let Some(plan) = &arguments.plan {
         let plan = plan.to_ascii_lowercase();
         if plan.len() < DIGITS || !waiting.plan.as_str().starts_with(&plan) {

@@ -36,7 +36,7 @@ use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Parser, Subcommand};
 use jiff::Timestamp;
 
-use crate::config::{self, Environment, LogLevel, LogSettings, Settings};
+use crate::config::{self, AdminSettings, Environment, LogLevel, LogSettings, Settings};
 use crate::telemetry;
 use exit::{EXIT_CODES, Exit};
 use failure::Failure;
@@ -152,6 +152,29 @@ impl Context {
             output::write_message(&format!("{label} {}\n", printable(&warning.headline())));
         }
         Ok(settings)
+    }
+
+    /// Where the running certroll is asked. A configuration with mistakes is no reason not to ask it: it goes on with the one
+    /// that it read before.
+    ///
+    /// # Errors
+    /// The configuration is so wrong that it does not tell; every problem, with exit code 78.
+    pub fn admin(&self) -> Result<AdminSettings, Failure> {
+        let fault = match config::load(&self.config, &self.environment, self.now) {
+            Ok(settings) => return Ok(settings.admin),
+            Err(fault) => fault,
+        };
+        let Some(admin) = config::admin(&self.config, &self.environment, self.now) else {
+            return Err(Failure::new(Exit::Config, fault));
+        };
+        let label = self.stderr.notable("warning:");
+        let (file, socket) = (self.config.display().to_string(), admin.socket.display().to_string());
+        output::write_message(&format!(
+            "{label} the configuration `{}` is wrong: `certroll check` says how; asking the certroll that answers at `{}`\n",
+            printable(&file),
+            printable(&socket)
+        ));
+        Ok(admin)
     }
 
     /// Starts logging for a command that a person waits for: warnings, unless environment or command line ask for more.

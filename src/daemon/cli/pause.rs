@@ -64,12 +64,11 @@ pub struct ResumeArguments {
 /// # Errors
 /// The configuration or the duration is wrong, or no daemon answers.
 pub async fn pause(arguments: &PauseArguments, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
-    context.start_telemetry(&settings)?;
+    let admin = context.admin()?;
     let until = arguments.duration.as_deref().map(ends).transpose()?;
     let request =
         PauseRequest { services: arguments.services.clone(), until, reason: arguments.reason.clone() };
-    let answer: PauseAnswer = client::post(&settings.admin.socket, "/pause", &request).await?;
+    let answer: PauseAnswer = client::post(&admin.socket, "/pause", &request).await?;
     if context.json {
         output::write_json(&json!({ "format": 1, "services": answer.services, "until": until }))?;
     } else {
@@ -93,10 +92,9 @@ fn ends(text: &str) -> Result<Timestamp, Failure> {
 /// # Errors
 /// The configuration is wrong, or no daemon answers.
 pub async fn resume(arguments: &ResumeArguments, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
-    context.start_telemetry(&settings)?;
+    let admin = context.admin()?;
     let request = ResumeRequest { services: arguments.services.clone() };
-    let answer: PauseAnswer = client::post(&settings.admin.socket, "/resume", &request).await?;
+    let answer: PauseAnswer = client::post(&admin.socket, "/resume", &request).await?;
     if context.json {
         output::write_json(&json!({ "format": 1, "services": answer.services, "ended": answer.ended }))?;
     } else if answer.ended == 0 {

@@ -57,23 +57,17 @@ pub struct StatusArguments {
 /// # Errors
 /// The configuration is wrong, or no daemon answers.
 pub async fn run(arguments: &StatusArguments, context: &Context) -> Result<Exit, Failure> {
-    let settings = context.settings()?;
-    context.start_telemetry(&settings)?;
+    let admin = context.admin()?;
     loop {
-        let mut view: StatusView = client::get(&settings.admin.socket, "/status").await?;
+        let mut view: StatusView = client::get(&admin.socket, "/status").await?;
         if view.format != FORMAT {
             let error = format!("the daemon answers in format {}; expected {FORMAT}", view.format);
             return Err(Failure::new(Exit::Protocol, error).hint("use the command of the daemon's version"));
         }
         if let Some(name) = &arguments.service {
-            view.services.retain(|service| is_named(service, name));
-            if view.services.is_empty() {
-                // Says which there are.
-                select::find(&settings.policy, name)?;
-                let error = format!("the running certroll does not look after `{name}`");
-                return Err(Failure::new(Exit::Usage, error)
-                    .hint("has the configuration changed since it was read? `systemctl reload certroll`"));
-            }
+            let known = view.services.iter().map(|service| &service.service);
+            let wanted = select::named(known, name, "looked after by the running certroll")?.clone();
+            view.services.retain(|service| service.service == wanted);
         }
         let whole = arguments.service.is_some();
         if arguments.watch && context.stdout.width().is_some() && !context.json {
@@ -90,11 +84,6 @@ pub async fn run(arguments: &StatusArguments, context: &Context) -> Result<Exit,
         }
         tokio::time::sleep(PERIOD).await;
     }
-}
-
-fn is_named(service: &ServiceView, name: &str) -> bool {
-    service.service.name().eq_ignore_ascii_case(name)
-        || service.service.to_string().eq_ignore_ascii_case(name)
 }
 
 /// What the daemon says, for people; `whole` with every reason and certificate.

@@ -13,7 +13,7 @@ use super::file::read_limited;
 use super::fragment;
 use super::place::{Origin, Place, Sources};
 use super::problem::{ConfigError, Problem, Severity};
-use super::section::Merged;
+use super::section::{self, AdminSettings, Merged};
 use super::settings::{self, Settings};
 use super::structure::{self, Paths};
 use super::{DEFAULTS, merge, schema};
@@ -29,6 +29,51 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// # Errors
 /// Every problem that there is, not only the first.
 pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Settings, ConfigError> {
+    let Read { value: settings, mut problems, files } = read(path, environment, now, settings::check);
+    let nothing = settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty());
+    if nothing && problems.iter().all(|problem| problem.severity == Severity::Warning) {
+        let message = "no service is listed: there is nothing to do";
+        let mut problem = Problem::error(Place::file(path), "service", message);
+        problem.severity = Severity::Warning;
+        problem.expect("at least one `[[service]]`");
+        problems.push(problem);
+    }
+    let rank = |problem: &Problem| {
+        let file = match &problem.place.origin {
+            Origin::File(path) => files.iter().position(|known| known == path).unwrap_or(0),
+            Origin::Defaults | Origin::Environment(_) => usize::MAX,
+        };
+        (file, problem.place.line, problem.place.column)
+    };
+    problems.sort_by_key(rank);
+    match settings {
+        Some(settings) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
+            Ok(Settings { warnings: problems, ..settings })
+        }
+        _ => Err(ConfigError { problems }),
+    }
+}
+
+/// Where a running certroll can be asked, whatever else is wrong with the configuration. Nothing where that itself cannot be
+/// told.
+pub fn admin(path: &Path, environment: &Environment, now: Timestamp) -> Option<AdminSettings> {
+    read(path, environment, now, |merged, checker| section::check_admin(&merged.admin, checker)).value
+}
+
+/// What was read, and what is wrong with it.
+struct Read<T> {
+    value: Option<T>,
+    problems: Vec<Problem>,
+    /// In the order in which they were laid over one another.
+    files: Vec<PathBuf>,
+}
+
+fn read<T>(
+    path: &Path,
+    environment: &Environment,
+    now: Timestamp,
+    check: impl FnOnce(&Merged, &mut Checker<'_>) -> Option<T>,
+) -> Read<T> {
     let mut problems = Vec::new();
     let sources = gather(path, environment, &mut problems);
     let schema = schema::structure();
@@ -62,8 +107,8 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
     let paths = Paths::of(&tree);
     let mut checker = Checker { sources: &sources, paths, environment, directory, now, problems };
     let whole = Spanned::new(0..0, toml::de::DeValue::Table(tree));
-    let settings = match Merged::deserialize(ValueDeserializer::from(whole)) {
-        Ok(merged) => settings::check(&merged, &mut checker),
+    let value = match Merged::deserialize(ValueDeserializer::from(whole)) {
+        Ok(merged) => check(&merged, &mut checker),
         Err(fault) => {
             // The structure was compared with the schema of the same types, so this is a fault of ours.
             let place = fault.span().map_or(Place::file(path), |span| sources.place(&span));
@@ -72,30 +117,8 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
             None
         }
     };
-    let mut problems = checker.problems;
-    let nothing = settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty());
-    if nothing && problems.iter().all(|problem| problem.severity == Severity::Warning) {
-        let message = "no service is listed: there is nothing to do";
-        let mut problem = Problem::error(Place::file(path), "service", message);
-        problem.severity = Severity::Warning;
-        problem.expect("at least one `[[service]]`");
-        problems.push(problem);
-    }
-    let order = sources.files();
-    let rank = |problem: &Problem| {
-        let file = match &problem.place.origin {
-            Origin::File(path) => order.iter().position(|known| known == path).unwrap_or(0),
-            Origin::Defaults | Origin::Environment(_) => usize::MAX,
-        };
-        (file, problem.place.line, problem.place.column)
-    };
-    problems.sort_by_key(rank);
-    match settings {
-        Some(settings) if problems.iter().all(|problem| problem.severity == Severity::Warning) => {
-            Ok(Settings { warnings: problems, ..settings })
-        }
-        _ => Err(ConfigError { problems }),
-    }
+    let problems = checker.problems;
+    Read { value, problems, files: sources.files() }
 }
 
 /// All texts, in the order in which they are laid over one another.

@@ -211,3 +211,73 @@ fn changes(before: &Settings, after: &Settings) -> Vec<String> {
     }
     changes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Environment};
+
+    const SHOP: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.Compute/cloudServices/shop";
+
+    fn configured(text: &str) -> Settings {
+        let directory = tempfile::tempdir().unwrap();
+        let secret = directory.path().join("secret");
+        std::fs::write(&secret, if text.contains("# other secret") { "b" } else { "a" }.repeat(32)).unwrap();
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(&secret, permissions).unwrap();
+        let file = directory.path().join("certroll.toml");
+        let service = if text.contains("[[service]]") { String::new() } else { service("") };
+        std::fs::write(&file, format!("{text}\n{service}")).unwrap();
+        config::load(&file, &Environment::default(), jiff::Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn service(keys: &str) -> String {
+        format!("[[service]]\nid = \"{SHOP}\"\n{keys}\n")
+    }
+
+    /// What is said to have changed, and what of it waits for the next start.
+    fn told(before: &str, after: &str) -> (Vec<String>, Vec<&'static str>) {
+        let (before, after) = (configured(before), configured(after));
+        (changes(&before, &after), fixed(&before, &after))
+    }
+
+    #[test]
+    fn each_section_is_named_when_it_changes_and_no_other() {
+        let events = "[events]\nlisten = \"127.0.0.1:8460\"\n[events.shared_secret]\nsecret_file = \"secret\"\nheader = \"x-certroll\"\n";
+        let other_secret = format!("{events}# other secret");
+        let elsewhere = events.replace("8460", "8461");
+        let fewer = events.replace("8460\"\n", "8460\"\nconnections = 32\n");
+        let table: [(&str, &str, &str, &[&str]); 13] = [
+            ("", "cloud = \"china\"", "[cloud]", &[]),
+            ("", "[identity]\nkind = \"azure_cli\"", "[identity]", &[]),
+            ("", "[poll]\njitter = \"7s\"", "[poll]", &[]),
+            ("", "[http]\nno_proxy = [\"example.com\"]", "[http]", &[]),
+            ("", "[plan]\nsettle = \"7s\"", "[plan]", &[]),
+            ("", "[rollout]\nconcurrency = 7", "[rollout]", &[]),
+            ("", "[journal]\ndirectory = \"/elsewhere\"", "[journal]", &["journal.directory"]),
+            ("", "[admin]\nsocket = \"/elsewhere\"", "[admin]", &["admin.socket"]),
+            ("", "[monitoring]\nlisten = \"127.0.0.1:1\"", "[monitoring]", &["monitoring.listen"]),
+            ("", "[log]\nformat = \"json\"", "[log]", &["log.format"]),
+            ("", events, "[events]", &["events.listen"]),
+            (events, &elsewhere, "[events]", &["events.listen"]),
+            (events, &fewer, "[events]", &["events.connections"]),
+        ];
+        for (before, after, section, at_the_next_start) in table {
+            let wanted = (vec![section.to_owned()], at_the_next_start.to_vec());
+            assert_eq!(told(before, after), wanted, "from `{before}` to `{after}`");
+        }
+        assert_eq!(told(events, &other_secret), (vec!["[events]".to_owned()], vec![]), "a secret in a file");
+        assert_eq!(told(events, events), (vec![], vec![]));
+    }
+
+    #[test]
+    fn services_are_named_that_come_go_or_change() {
+        let second = service("").replace("cloudServices/shop", "cloudServices/bank");
+        let both = format!("{}{second}", service(""));
+        let said = |before: &str, after: &str| told(before, after).0;
+        assert_eq!(said("", &both), ["`bank` is looked after"]);
+        assert_eq!(said(&both, &second), ["`shop` is no longer looked after"]);
+        assert_eq!(said(&both, &format!("{second}{}", service("mode = \"observe\""))), ["`shop`"]);
+        assert_eq!(said(&both, &format!("{second}{}", service(""))), [""; 0], "their order says nothing");
+    }
+}
