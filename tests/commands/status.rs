@@ -108,5 +108,5 @@ fn what_concerns_everything_stands_above() {
     assert_eq!(lines(&answer), "no service is configured; paused; the last configuration was refused");
     let mut early = self::answer();
     early["last_look"] = serde_json::Value::Null;
-    assert!(lines(&early).starts_with("making its first look; first certificate ends 2026-04-30"));
+    assert!(lines(&early).starts_with("making its first look; first certificate ends 2026-03-11"));
 }

@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// Elapsed time: `0.8s`, `12s`, `3m 05s`, `2h 07m`.
+/// Elapsed time: `0.8s`, `12s`, `3m 05s`, `2h 07m`, `28d 12h`.
 pub fn elapsed(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..10 => format!("{:.1}s", duration.as_secs_f64()),
         10..60 => format!("{seconds}s"),
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
-        _ => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+        3600..172_800 => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
+        _ => format!("{}d {:02}h", seconds / 86_400, seconds % 86_400 / 3600),
     }
 }
 
@@ -43,9 +44,15 @@ mod tests {
 
     #[test]
     fn elapsed_time_is_short() {
-        for (millis, shown) in
-            [(0, "0.0s"), (840, "0.8s"), (12_000, "12s"), (185_000, "3m 05s"), (7_620_000, "2h 07m")]
-        {
+        for (millis, shown) in [
+            (0, "0.0s"),
+            (840, "0.8s"),
+            (12_000, "12s"),
+            (185_000, "3m 05s"),
+            (7_620_000, "2h 07m"),
+            (172_799_000, "47h 59m"),
+            (2_462_400_000, "28d 12h"),
+        ] {
             assert_eq!(elapsed(Duration::from_millis(millis)), shown);
         }
     }

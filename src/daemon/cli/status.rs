@@ -166,14 +166,14 @@ fn word(service: &ServiceView) -> String {
     service.state.word().to_owned()
 }
 
-/// The end of the leaf that ends first; of any certificate where no leaf is known.
+/// The end of the certificate that ends first, named where it is none of the leaves: a chain serves as long as all of it.
 fn until(service: &ServiceView, now: Timestamp) -> String {
-    let ends = |leaf: bool| {
-        let wanted = service.serves.iter().filter(|served| !leaf || served.leaf == Some(true));
-        wanted.filter_map(|served| served.not_after).min()
-    };
-    match ends(true).or_else(|| ends(false)) {
-        Some(end) => format!("{} ({})", end.strftime("%F"), left_until(end, now)),
+    let ends = service.serves.iter().filter_map(|served| Some((served.not_after?, served)));
+    match ends.min_by_key(|(end, served)| (*end, served.leaf != Some(true))) {
+        Some((end, served)) => {
+            let which = if served.leaf == Some(false) { format!(", {}", served.name) } else { String::new() };
+            format!("{} ({}{which})", end.strftime("%F"), left_until(end, now))
+        }
         None => "not known".to_owned(),
     }
 }

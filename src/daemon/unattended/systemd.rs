@@ -114,8 +114,8 @@ pub fn status_line(view: &StatusView) -> String {
             parts.push(format!("{services} {noun}: {}", counted.collect::<Vec<_>>().join(", ")));
         }
     }
-    let leaves = view.services.iter().flat_map(|service| &service.serves);
-    let ends = leaves.filter(|served| served.leaf == Some(true)).filter_map(|served| served.not_after).min();
+    let serves = view.services.iter().flat_map(|service| &service.serves);
+    let ends = serves.filter_map(|served| served.not_after).min();
     if let Some(ends) = ends {
         parts.push(format!("first certificate ends {}", ends.strftime("%Y-%m-%d")));
     }
