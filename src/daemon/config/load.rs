@@ -29,6 +29,22 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// # Errors
 /// Every problem that there is, not only the first.
 pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Settings, ConfigError> {
+    load_from(Some(path), environment, now)
+}
+
+/// The settings where there is no file: the defaults, and the environment's overrides. There is no service in them.
+///
+/// # Errors
+/// An override is wrong: every problem that there is.
+pub fn load_without_file(environment: &Environment, now: Timestamp) -> Result<Settings, ConfigError> {
+    load_from(None, environment, now)
+}
+
+fn load_from(
+    path: Option<&Path>,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
     let sources = gather(path, environment, &mut problems);
     let schema = schema::structure();
@@ -58,7 +74,7 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
     }
     structure::check(&mut tree, &schema, &sources, &mut problems);
     merge::lay_under(&mut tree, defaults);
-    let directory = path.parent().unwrap_or(Path::new(""));
+    let directory = path.and_then(Path::parent).unwrap_or(Path::new(""));
     let paths = Paths::of(&tree);
     let mut checker = Checker { sources: &sources, paths, environment, directory, now, problems };
     let whole = Spanned::new(0..0, toml::de::DeValue::Table(tree));
@@ -66,7 +82,8 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
         Ok(merged) => settings::check(&merged, &mut checker),
         Err(fault) => {
             // The structure was compared with the schema of the same types, so this is a fault of ours.
-            let place = fault.span().map_or(Place::file(path), |span| sources.place(&span));
+            let named = Place::file(path.unwrap_or(Path::new("")));
+            let place = fault.span().map_or(named, |span| sources.place(&span));
             let message = format!("cannot be read: {}", fault.message());
             checker.problems.push(Problem::error(place, "", message));
             None
@@ -74,7 +91,10 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
     };
     let mut problems = checker.problems;
     let nothing = settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty());
-    if nothing && problems.iter().all(|problem| problem.severity == Severity::Warning) {
+    if nothing
+        && let Some(path) = path
+        && problems.iter().all(|problem| problem.severity == Severity::Warning)
+    {
         let message = "no service is listed: there is nothing to do";
         let mut problem = Problem::error(Place::file(path), "service", message);
         problem.severity = Severity::Warning;
@@ -99,11 +119,11 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
 }
 
 /// All texts, in the order in which they are laid over one another.
-fn gather(path: &Path, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
+fn gather(path: Option<&Path>, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
     let mut sources = Sources::default();
     sources.add(Origin::Defaults, DEFAULTS.to_owned());
-    let mut files = vec![path.to_owned()];
-    files.extend(drop_ins(path, problems));
+    let mut files: Vec<PathBuf> = path.map(Path::to_owned).into_iter().collect();
+    files.extend(path.into_iter().flat_map(|path| drop_ins(path, problems)));
     for file in files {
         let text = read_limited(&file, FILE_LIMIT).and_then(|content| {
             String::from_utf8(content).map_err(|_| std::io::Error::other("it is not UTF-8"))

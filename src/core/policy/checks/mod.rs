@@ -13,7 +13,7 @@ mod tests;
 
 pub use chain::chain;
 pub use service::{extension, kept, placement};
-pub use stored::stored;
+pub use stored::{stored, succession};
 
 use std::borrow::Cow;
 

@@ -3,14 +3,19 @@
 
 use super::{Candidate, Findings, GuardPolicy, Objection, judge};
 use crate::certificate::order;
-use crate::plan::{Form, VaultContent};
+use crate::plan::{Form, KeyPresence, VaultContent};
 use crate::policy::Guard;
 
-/// Asks every guard that judges one certificate, and two that only a vault object can be asked: that it is not the same
-/// once more, and that it brings as much of its chain with it. `old` is the newest version of the object; without one
-/// the object is new, or its newest version could not be read.
+/// Asks every guard that judges one certificate, and those of [`succession`]. `old` is the newest version of the object;
+/// without one the object is new, or its newest version could not be read.
 pub fn stored(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut Findings) {
     judge(candidate, policy, findings);
+    succession(candidate, policy, findings);
+}
+
+/// Asks what only a vault object can be asked, whoever follows it: that its next version is not the same once more, and
+/// brings as much of its chain with it.
+pub fn succession(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut Findings) {
     let subject = candidate.whole_subject();
     let bundled = (Guard::Chain, bundled(candidate));
     for (guard, objection) in [(Guard::Age, repeated(candidate)), bundled] {
@@ -24,8 +29,9 @@ pub fn stored(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut Fi
 /// there is in a form that may not be accepted, or has no key: then it is stored again in a better one.
 fn repeated(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old?;
-    let better =
-        candidate.new.form == Form::Accepted && old.form != Form::Accepted || candidate.new.key != old.key;
+    let form = matches!(old.form, Form::Uncertain(_) | Form::Refused(_)) && candidate.new.form == Form::Accepted;
+    let key = old.key == KeyPresence::Absent && candidate.new.key == KeyPresence::Matches;
+    let better = form || key;
     (old.thumbprint() == candidate.new.thumbprint() && !better).then(|| Objection {
         expected: "another certificate than the newest version holds".to_owned(),
         found: format!("the same one, {}", old.thumbprint()),
