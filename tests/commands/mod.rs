@@ -6,6 +6,7 @@ mod help;
 mod inspect;
 mod journal;
 mod plan_and_apply;
+mod upload;
 
 /// Compares with a file of `tests/snapshots`.
 macro_rules! snapshot {

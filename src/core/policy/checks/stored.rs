@@ -29,7 +29,8 @@ pub fn succession(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mu
 /// there is in a form that may not be accepted, or has no key: then it is stored again in a better one.
 fn repeated(candidate: &Candidate<'_>) -> Option<Objection> {
     let old = candidate.old?;
-    let form = matches!(old.form, Form::Uncertain(_) | Form::Refused(_)) && candidate.new.form == Form::Accepted;
+    let form =
+        matches!(old.form, Form::Uncertain(_) | Form::Refused(_)) && candidate.new.form == Form::Accepted;
     let key = old.key == KeyPresence::Absent && candidate.new.key == KeyPresence::Matches;
     let better = form || key;
     (old.thumbprint() == candidate.new.thumbprint() && !better).then(|| Objection {
