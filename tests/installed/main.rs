@@ -1,7 +1,8 @@
-//! Channels against programs that are installed: a notification daemon on a session bus, mail servers, a web server.
+//! Against programs that are installed: channels with a notification daemon on a session bus, mail servers and a web
+//! server, and what is written for vaults with OpenSSL's command.
 //!
 //! `cargo test --test installed -- --ignored`, with `dbus-daemon`, Python 3.9 or later, and its packages `aiosmtpd` and
-//! `dbus-next` (Debian: `dbus python3 python3-aiosmtpd python3-dbus-next`). `CERTROLL_TEST_PYTHON` names another
+//! `dbus-next` (Debian: `dbus python3 python3-aiosmtpd python3-dbus-next`), and OpenSSL 3. `CERTROLL_TEST_PYTHON` names another
 //! interpreter than `python3`. What is missing makes a test fail with what to install.
 
 // A test that fails may panic anywhere.
@@ -10,5 +11,6 @@
 mod desktop;
 mod mail;
 mod metrics;
+mod openssl;
 mod program;
 mod webhook;

@@ -16,6 +16,8 @@ pub struct Foresight {
     pub warnings: Vec<String>,
     /// The services that would follow it.
     pub followers: Vec<CloudServiceId>,
+    /// Services that could not be read, so that nobody knows whether they follow it.
+    pub unknown: Vec<CloudServiceId>,
 }
 
 /// Judges a version by the plan that was made as if it were in its vault already, and by the newest version that its
@@ -35,6 +37,14 @@ pub fn foresee(
     let mut judged = false;
     for service in &report.services {
         if !follows(service, version, &candidate.source) {
+            if let Status::Unreadable { reasons } = &service.status {
+                foresight.unknown.push(service.service.clone());
+                let reason = reasons.first().map_or("", |reason| reason.message.as_str());
+                foresight.warnings.push(format!(
+                    "it is not known whether service `{}` follows it: {reason}",
+                    service.service.name()
+                ));
+            }
             continue;
         }
         foresight.followers.push(service.service.clone());
@@ -77,8 +87,13 @@ fn follower(service: &ServiceReport, source: &str, foresight: &mut Foresight) ->
                 if checks::is_about(violation, source) {
                     foresight.violations.push(violation.clone());
                 } else {
+                    let until = if violation.guard == Guard::Chain.name() {
+                        "until the rest of its chain is uploaded too"
+                    } else {
+                        "whatever is uploaded"
+                    };
                     foresight.warnings.push(format!(
-                        "service `{name}` will be blocked all the same, by `{}`: {violation}",
+                        "service `{name}` will be blocked by `{}`, {until}: {violation}",
                         violation.guard
                     ));
                 }

@@ -162,8 +162,10 @@ pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit,
     match arguments.then {
         None => Ok(Exit::Ok),
         Some(Then::Apply) if foresight.followers.is_empty() => {
-            output::write_message("no service of the configuration follows it; nothing to apply\n");
-            Ok(Exit::Ok)
+            output::write_message(
+                "no service of the configuration is known to follow it; nothing to apply\n",
+            );
+            Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable })
         }
         Some(Then::Apply) => {
             let services = foresight.followers.iter().map(ToString::to_string).collect();
