@@ -185,6 +185,21 @@ async fn it_stores_what_a_service_takes_and_names_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_may_come_by_standard_input() {
+    let (cloud, shop) = aged(|_, _| {});
+    let live = Live::start(cloud, "").await;
+    let leaf = renewed(&shop);
+    let arguments = ["upload", "-", "--to", LEAF, "--yes"];
+    let ran = tokio::task::block_in_place(|| live.place.run_with_input(&arguments, leaf.pem().as_bytes()));
+    assert_eq!((ran.code, versions(&live, shop::LEAF)), (0, 2), "{}", ran.shown());
+    assert!(
+        ran.stdout.contains(&leaf.thumbprint()) && !ran.shown().contains("PRIVATE KEY"),
+        "{}",
+        ran.shown()
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn it_goes_on_with_apply_for_the_services_that_follow() {
     let (cloud, shop) = aged(|_, _| {});
     let live = Live::start(cloud, "").await;

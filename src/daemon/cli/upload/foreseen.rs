@@ -10,6 +10,7 @@ use certroll_core::id::{
 use certroll_core::ports::{
     CertificateObject, FaultKind, ListedObject, PortError, SecretObject, VaultReader,
 };
+use jiff::SignedDuration;
 use zeroize::Zeroizing;
 
 /// A version as the vault would hand it out.
@@ -79,7 +80,12 @@ impl VaultReader for Foreseen {
             other => other?,
         };
         if self.is_object(&object.vault, &object.name) && self.is_among(object.kind) {
-            versions.push(self.version.facts.clone());
+            // The vault's clock may be ahead of this machine's: the version is the last one all the same.
+            let last = versions.iter().filter_map(|facts| facts.created).max();
+            let after_last = last.and_then(|last| last.checked_add(SignedDuration::from_secs(1)).ok());
+            let mut facts = self.version.facts.clone();
+            facts.created = facts.created.max(after_last);
+            versions.push(facts);
         }
         Ok(versions)
     }

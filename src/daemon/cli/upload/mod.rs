@@ -6,9 +6,10 @@ mod report;
 mod tag;
 mod vault;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use certroll_core::certificate::{self, VersionFacts};
+use certroll_core::certificate::{self, Packable, VersionFacts};
 use certroll_core::id::{VaultObject, VersionId};
 use certroll_core::plan::{Foresight, PlanReport, VaultContent, foresee};
 use certroll_core::policy::checks::Candidate;
@@ -119,18 +120,45 @@ const FORESEEN: &str = "new";
 /// # Errors
 /// The file cannot be read, a guard refuses it, nobody said yes, or the vault does not take it.
 pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit, Failure> {
-    let to = &arguments.to;
-    let tags = tag::tags(&arguments.tag, to.kind).map_err(|fault| Failure::new(Exit::Usage, fault))?;
+    let tags = tag::tags(&arguments.tag, arguments.to.kind);
+    let tags = tags.map_err(|fault| Failure::new(Exit::Usage, fault))?;
+    // Opened before the configuration is read, so that a wrong password is said at once.
     let packable = arguments.input.open(context, certificate::open_to_pack)?;
-    let parcel = Parcel::new(&packable, to, &arguments.input.name())?;
-    let packed = parcel.opened()?;
+    let parcel = Parcel::new(&packable, &arguments.to, &arguments.input.name())?;
     let configured = arguments.then.is_some() || !context.has_no_configuration();
     let settings = settings(arguments, configured, context)?;
     context.start_telemetry(&settings)?;
-    let Assembled { azure, outside, .. } =
-        assemble(&settings, Arc::new(SystemClock), Records::in_memory(), Arc::new(Silence))
-            .map_err(|error| Failure::new(Exit::Config, error))?;
+    // What holds the key is dropped here: what follows may take hours.
+    let foresight = store(arguments, packable, parcel, tags, (&settings, configured), context).await?;
+    match arguments.then {
+        None => Ok(Exit::Ok),
+        Some(Then::Apply) if foresight.followers.is_empty() => {
+            output::write_message(
+                "no service of the configuration is known to follow it; nothing to apply\n",
+            );
+            Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable })
+        }
+        Some(Then::Apply) => {
+            let services = foresight.followers.iter().map(ToString::to_string).collect();
+            apply::go_on(services, arguments.yes, &settings, context).await
+        }
+    }
+}
 
+/// Shows, asks, stores and reads back; or shows alone, for a dry run. Gives what becomes of the services.
+async fn store(
+    arguments: &UploadArguments,
+    packable: Packable,
+    parcel: Parcel,
+    tags: BTreeMap<String, String>,
+    (settings, configured): (&Settings, bool),
+    context: &Context,
+) -> Result<Foresight, Failure> {
+    let to = &arguments.to;
+    let packed = parcel.opened()?;
+    let Assembled { azure, outside, .. } =
+        assemble(settings, Arc::new(SystemClock), Records::in_memory(), Arc::new(Silence))
+            .map_err(|error| Failure::new(Exit::Config, error))?;
     let (reader, clock) = (Arc::clone(&outside.vaults), Arc::clone(&outside.clock));
     let target = Target { object: to, reader, writer: azure.vault_writer(), clock };
     let before = target.look().await?;
@@ -148,7 +176,7 @@ pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit,
     show(arguments, &upload, context)?;
     refuse(&foresight)?;
     if arguments.dry_run {
-        return Ok(Exit::Ok);
+        return Ok(foresight);
     }
     confirm(arguments.yes, &format!("Upload it to `{to}`?"), "uploaded", context)?;
 
@@ -159,19 +187,7 @@ pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit,
     } else {
         output::write_data(&report::stored(to, &identifier, &packed.leaf, &context.stdout))?;
     }
-    match arguments.then {
-        None => Ok(Exit::Ok),
-        Some(Then::Apply) if foresight.followers.is_empty() => {
-            output::write_message(
-                "no service of the configuration is known to follow it; nothing to apply\n",
-            );
-            Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable })
-        }
-        Some(Then::Apply) => {
-            let services = foresight.followers.iter().map(ToString::to_string).collect();
-            apply::go_on(services, arguments.yes, &settings, context).await
-        }
-    }
+    Ok(foresight)
 }
 
 /// The configuration, or the defaults where there is none.
