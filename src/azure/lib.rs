@@ -1,7 +1,7 @@
 //! certroll's clients for Microsoft Entra ID, Key Vault and Azure Resource Manager.
 //!
-//! [`Azure`] is made from [`AzureOptions`] and gives the two ports that the engine calls:
-//! [`VaultReader`] and [`CloudServices`]. It
+//! [`Azure`] is made from [`AzureOptions`] and gives the two ports that the engine calls,
+//! [`VaultReader`] and [`CloudServices`], and [`VaultWriter`] for `upload`. It
 //! decides nothing, and keeps no state but tokens, counters and what it was told of remaining limits.
 //!
 //! Reads are repeated within limits. A write is sent once, whatever happens: the error's type tells whether it may have
@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Runs commands: how the az command is asked for a token.
 pub use azure_identity::Executor;
 use certroll_core::event::SigningKeys;
-use certroll_core::ports::{CloudServices, PortError, VaultReader};
+use certroll_core::ports::{CloudServices, PortError, VaultReader, VaultWriter};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -131,6 +131,11 @@ impl Azure {
 
     /// Reads key vaults.
     pub fn vault_reader(&self) -> Arc<dyn VaultReader> {
+        Arc::new(Vaults::new(Arc::clone(&self.caller)))
+    }
+
+    /// Puts new versions into key vaults.
+    pub fn vault_writer(&self) -> Arc<dyn VaultWriter> {
         Arc::new(Vaults::new(Arc::clone(&self.caller)))
     }
 

@@ -1,5 +1,6 @@
 //! What the outside must offer. The engine calls these; the azure crate, the journal and the daemon implement them.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use crate::certificate::VersionFacts;
+use crate::certificate::{PublicKey, VersionFacts};
 use crate::id::{
     CloudServiceId, ObjectKind, ObjectName, RolloutId, SecretIdentifier, SourceVaultId, Thumbprint,
     VaultName, VaultObject, VersionId,
@@ -466,4 +467,56 @@ impl fmt::Display for Progress {
             Self::Repeating { message } => write!(f, "a call is repeated: {message}"),
         }
     }
+}
+
+/// A certificate to be imported into a vault, with its key. Wiped when it is dropped.
+pub struct CertificateImport {
+    /// Base64 of PKCS#12.
+    pub value: Zeroizing<String>,
+    /// The password of it.
+    pub password: Zeroizing<String>,
+    /// The key in it, which the vault certificate's policy names.
+    pub key: PublicKey,
+    /// Tags of the new version.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for CertificateImport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CertificateImport").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+/// A new version of a vault secret, without a content type. Wiped when it is dropped.
+pub struct SecretValue {
+    /// The value.
+    pub value: Zeroizing<String>,
+    /// Tags of the new version.
+    pub tags: BTreeMap<String, String>,
+}
+
+impl fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretValue").finish_non_exhaustive()
+    }
+}
+
+/// Puts new versions into key vaults. Each call is sent once, whatever happens: the caller looks before it tries again,
+/// since a second one would make a second version.
+#[async_trait]
+pub trait VaultWriter: Send + Sync {
+    /// Imports a version of a vault certificate; the object is made where there is none.
+    async fn import_certificate(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        import: &CertificateImport,
+    ) -> Result<CertificateObject, PortError>;
+    /// Sets a version of a secret; the object is made where there is none. The answer is the version with its value.
+    async fn set_secret(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        secret: &SecretValue,
+    ) -> Result<SecretObject, PortError>;
 }

@@ -7,6 +7,7 @@ mod inspect;
 mod journal;
 mod plan_and_apply;
 mod status;
+mod upload;
 
 /// Compares with a file of `tests/snapshots`.
 macro_rules! snapshot {

@@ -157,16 +157,19 @@ fn asked_audience(answer: &Answer) -> Option<String> {
     plain.then(|| printable(value))
 }
 
+/// Conflicts that waiting does not end.
+const LASTING_CONFLICTS: [&str; 4] =
+    ["ScopeLocked", "PropertyChangeNotAllowed", "ObjectIsDeletedButRecoverable", "NameConflict"];
+
 fn kind(call: &Call, status: u16, said: &Said) -> FaultKind {
     match status {
         401 => FaultKind::Unauthorized,
         403 => forbidden(call, said),
         404 | 410 => FaultKind::NotFound,
         408 => FaultKind::TimedOut,
-        // A lock or a property that cannot change stays until somebody acts; any other conflict ends by itself.
-        409 if ["ScopeLocked", "PropertyChangeNotAllowed"].iter().any(|code| said.has_code(code)) => {
-            FaultKind::Refused
-        }
+        // A lock, a property that cannot change and a name that is taken stay until somebody acts; any other conflict
+        // ends by itself.
+        409 if LASTING_CONFLICTS.iter().any(|code| said.has_code(code)) => FaultKind::Refused,
         409 => FaultKind::Conflict,
         429 => FaultKind::Throttled,
         400..=499 => FaultKind::Refused,

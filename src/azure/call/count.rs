@@ -35,6 +35,10 @@ pub enum Operation {
     UpdateDomainWalk,
     /// A key vault as a resource.
     VaultResource,
+    /// An import of a vault certificate.
+    CertificateImport,
+    /// A new version of a vault secret.
+    SecretSet,
 }
 
 impl Operation {
@@ -53,6 +57,8 @@ impl Operation {
             Self::UpdateDomains => "update_domains",
             Self::UpdateDomainWalk => "update_domain_walk",
             Self::VaultResource => "vault_resource",
+            Self::CertificateImport => "certificate_import",
+            Self::SecretSet => "secret_set",
         }
     }
 

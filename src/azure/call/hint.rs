@@ -45,7 +45,7 @@ pub(crate) fn for_answer(call: &Call, kind: FaultKind, said: &Said, who: Who<'_>
 fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<String> {
     let hint = match (kind, &call.subject) {
         (FaultKind::Forbidden, Subject::Objects { vault, kind } | Subject::Object { vault, kind }) => {
-            vault_permission(vault, *kind, said)
+            vault_permission(vault, *kind, call.operation, said)
         }
         (FaultKind::Firewall, Subject::Objects { vault, .. } | Subject::Object { vault, .. }) => format!(
             "let this machine through the vault's firewall: az keyvault network-rule add --name {vault} \
@@ -81,6 +81,18 @@ fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<
              if it is set, the source vault's id is not that of the vault in the URL"
                 .to_owned()
         }
+        (FaultKind::Refused, Subject::Object { vault, kind })
+            if said.has_code("ObjectIsDeletedButRecoverable") =>
+        {
+            let noun = match kind {
+                ObjectKind::Certificate => "certificate",
+                ObjectKind::Secret => "secret",
+            };
+            format!(
+                "an object of that name was deleted and can be recovered, which keeps the name: az keyvault {noun} recover \
+                 --vault-name {vault} --name <name>, or choose another name"
+            )
+        }
         (FaultKind::Refused, _) if said.has_code("ScopeLocked") => {
             "a lock forbids changes: az lock list --resource-group <group>".to_owned()
         }
@@ -97,21 +109,21 @@ fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<
     Some(in_cloud(hint, cloud_name))
 }
 
-fn vault_permission(vault: &VaultName, kind: ObjectKind, said: &Said) -> String {
+fn vault_permission(vault: &VaultName, kind: ObjectKind, operation: Operation, said: &Said) -> String {
+    let (permissions, role) = match (operation, kind) {
+        (Operation::CertificateImport, _) => {
+            ("--certificate-permissions get list import", "Key Vault Certificates Officer")
+        }
+        (Operation::SecretSet, _) => ("--secret-permissions get list set", "Key Vault Secrets Officer"),
+        (_, ObjectKind::Certificate) => ("--certificate-permissions get list", "Key Vault Certificate User"),
+        (_, ObjectKind::Secret) => ("--secret-permissions get list", "Key Vault Secrets User"),
+    };
     if said.has_code("ForbiddenByPolicy") || said.message.contains("permission on key vault") {
-        let permissions = match kind {
-            ObjectKind::Certificate => "--certificate-permissions get list",
-            ObjectKind::Secret => "--secret-permissions get list",
-        };
         return format!(
             "the vault's access policy must name the identity: az keyvault set-policy --name {vault} --object-id \
              <object id> {permissions}"
         );
     }
-    let role = match kind {
-        ObjectKind::Certificate => "Key Vault Certificate User",
-        ObjectKind::Secret => "Key Vault Secrets User",
-    };
     format!(
         "the identity needs the role `{role}` on vault `{vault}`; a new assignment takes some minutes to act: az role \
          assignment create --assignee <object id> --role \"{role}\" --scope $(az keyvault show --name {vault} \

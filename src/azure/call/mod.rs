@@ -161,9 +161,26 @@ impl Caller {
     /// # Errors
     /// Retryable and permanent where the service cannot have acted on it, ambiguous everywhere else.
     pub(crate) async fn write(&self, call: &Call, body: Zeroizing<Vec<u8>>) -> Result<Answer, PortError> {
+        self.send_once(call, Method::PUT, body).await
+    }
+
+    /// Writes, by a POST that is sent once.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(crate) async fn post(&self, call: &Call, body: Zeroizing<Vec<u8>>) -> Result<Answer, PortError> {
+        self.send_once(call, Method::POST, body).await
+    }
+
+    async fn send_once(
+        &self,
+        call: &Call,
+        method: Method,
+        body: Zeroizing<Vec<u8>>,
+    ) -> Result<Answer, PortError> {
         let scope = self.scope(call);
         let token = self.tokens.token(scope).await.map_err(|none| self.no_token(call, &none))?;
-        let answer = self.exchange(call, Method::PUT, body, &token, 1).await;
+        let answer = self.exchange(call, method, body, &token, 1).await;
         let outcome = match answer {
             Ok(answer) if answer.status == 401 => {
                 // Nothing was done. A token that had served before was refused: the next attempt takes a new one.

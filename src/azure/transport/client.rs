@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use certroll_core::ports::FaultKind;
 use reqwest::NoProxy;
 use rustls::RootCertStore;
@@ -112,8 +113,8 @@ impl Transport for Client {
     async fn send(&self, request: Outgoing) -> Result<Answer, TransportFault> {
         let Outgoing { method, url, headers, body } = request;
         let sending = self.http.request(method, url).headers(headers);
-        // reqwest keeps the body for itself; its copy is not wiped.
-        let sending = if body.is_empty() { sending } else { sending.body(body.to_vec()) };
+        // reqwest holds the body itself, not a copy, and drops it once it is sent: it is wiped then.
+        let sending = if body.is_empty() { sending } else { sending.body(Bytes::from_owner(body)) };
         let response = sending.send().await.map_err(fault_of)?;
         let status = response.status().as_u16();
         let headers = response.headers().clone();

@@ -1,4 +1,4 @@
-//! Key Vault's data plane: lists, versions, certificates, secrets. Reads only.
+//! Key Vault's data plane: lists, versions, certificates, secrets. Reads, and what `upload` puts there.
 //!
 //! The clients of Microsoft's own Key Vault crates are not used: they send an unauthenticated request first to learn a
 //! scope that the configured cloud fixes anyway, wait as long as a `Retry-After` asks, follow a next page to any host
@@ -7,15 +7,19 @@
 mod certificate;
 mod listing;
 mod secret;
+mod writer;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use certroll_core::certificate::VersionFacts;
 use certroll_core::id::{ObjectKind, ObjectName, SecretIdentifier, VaultName, VaultObject, VersionId};
-use certroll_core::ports::{CertificateObject, ListedObject, PortError, SecretObject, VaultReader};
+use certroll_core::ports::{
+    CertificateImport, CertificateObject, ListedObject, PortError, PortFault, SecretObject, SecretValue,
+    VaultReader, VaultWriter,
+};
 
-use crate::call::{Call, Caller, Operation, Subject};
+use crate::call::{Call, Caller, Misread, Operation, Subject};
 
 /// Objects a page: the most that Key Vault gives.
 const PAGE: &str = "25";
@@ -120,4 +124,63 @@ impl VaultReader for Vaults {
             .map_err(|misread| call.malformed(&misread))?;
         Ok(found)
     }
+}
+
+#[async_trait]
+impl VaultWriter for Vaults {
+    async fn import_certificate(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        import: &CertificateImport,
+    ) -> Result<CertificateObject, PortError> {
+        let kind = ObjectKind::Certificate;
+        let call =
+            self.write_call(Operation::CertificateImport, "importing", kind, vault, name, "/import")?;
+        let answer = self.caller.post(&call, writer::import(import)).await?;
+        let suffix = &self.caller.cloud.vault_suffix;
+        let value = crate::call::parse(&answer.body).map_err(|misread| unclear(&call, &misread))?;
+        let found = certificate::read(&value, vault, suffix).map_err(|misread| unclear(&call, &misread))?;
+        certificate::is_what_was_asked(&found.secret, name, None)
+            .map_err(|misread| unclear(&call, &misread))?;
+        Ok(found)
+    }
+
+    async fn set_secret(
+        &self,
+        vault: &VaultName,
+        name: &ObjectName,
+        secret: &SecretValue,
+    ) -> Result<SecretObject, PortError> {
+        let call = self.write_call(Operation::SecretSet, "setting", ObjectKind::Secret, vault, name, "")?;
+        let answer = self.caller.write(&call, writer::secret(secret)).await?;
+        let suffix = &self.caller.cloud.vault_suffix;
+        let found = secret::read(&answer.body, vault, suffix).map_err(|misread| unclear(&call, &misread))?;
+        certificate::is_what_was_asked(&found.identifier, name, None)
+            .map_err(|misread| unclear(&call, &misread))?;
+        Ok(found)
+    }
+}
+
+impl Vaults {
+    fn write_call(
+        &self,
+        operation: Operation,
+        verb: &str,
+        kind: ObjectKind,
+        vault: &VaultName,
+        name: &ObjectName,
+        below: &str,
+    ) -> Result<Call, PortError> {
+        let object = VaultObject { vault: vault.clone(), kind, name: name.clone() };
+        let doing = format!("{verb} {} `{object}`", kind.noun());
+        let path = format!("/{}/{name}{below}", kind.collection());
+        self.call(operation, doing, vault, &path, Subject::Object { vault: vault.clone(), kind })
+    }
+}
+
+/// A write was accepted, and what it made cannot be made out: it may be there.
+fn unclear(call: &Call, misread: &Misread) -> PortError {
+    let fault: PortFault = call.malformed(misread).fault().clone();
+    PortError::Ambiguous(fault)
 }

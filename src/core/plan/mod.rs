@@ -5,6 +5,7 @@
 mod approval;
 mod compose;
 mod follow;
+mod foreseen;
 mod moves;
 mod needs;
 mod observation;
@@ -22,6 +23,7 @@ mod vaults;
 pub(crate) mod tests;
 
 pub use approval::{ApprovedUpdate, NotApproved};
+pub use foreseen::{Foresight, foresee};
 pub use needs::{Need, followed_objects, needs};
 pub use observation::{
     Form, KeyPresence, NoEnabledVersion, ObjectKey, Observation, ObservedObject, ObservedVersion, Unreadable,

@@ -58,45 +58,69 @@ pub struct ApplyArguments {
 pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
-    let leading = Leading::begin(&settings, "certroll apply", context).await?;
+    lead(&What::Argument(arguments.target.clone()), arguments.yes, &settings, context).await
+}
+
+/// What is to be applied.
+enum What {
+    /// What the command was given.
+    Argument(Option<String>),
+    /// These services, by their resource ids.
+    Services(Vec<String>),
+}
+
+/// Goes on from another command: plans these services of the settings, by their resource ids, and applies that.
+///
+/// # Errors
+/// As [`run`].
+pub(super) async fn go_on(
+    services: Vec<String>,
+    yes: bool,
+    settings: &Settings,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    lead(&What::Services(services), yes, settings, context).await
+}
+
+async fn lead(what: &What, yes: bool, settings: &Settings, context: &Context) -> Result<Exit, Failure> {
+    let leading = Leading::begin(settings, "certroll apply", context).await?;
     let chosen = if leading.is_asked_to_end() {
         Ok(Chosen::default())
     } else {
-        confirmed(arguments, &settings, &leading.work, context).await
+        confirmed(what, yes, settings, &leading.work, context).await
     };
     leading.end(chosen, context).await
 }
 
 /// What is to be applied, once somebody has said yes to it.
 async fn confirmed(
-    arguments: &ApplyArguments,
+    what: &What,
+    yes: bool,
     settings: &Settings,
     work: &Work,
     context: &Context,
 ) -> Result<Chosen, Failure> {
-    let chosen = choose(arguments, settings, work, context).await?;
+    let chosen = choose(what, settings, work, context).await?;
     match chosen.updates.len() {
         0 if context.json => {}
         0 => output::write_message("nothing to apply\n"),
-        1 => confirm(arguments.yes, "Apply this change?", "applied", context)?,
+        1 => confirm(yes, "Apply this change?", "applied", context)?,
         count => {
-            confirm(arguments.yes, &format!("Apply these changes of {count} services?"), "applied", context)?;
+            confirm(yes, &format!("Apply these changes of {count} services?"), "applied", context)?;
         }
     }
     Ok(chosen)
 }
 
 /// A saved plan if a file of that name is there, else a new plan.
-async fn choose(
-    arguments: &ApplyArguments,
-    settings: &Settings,
-    work: &Work,
-    context: &Context,
-) -> Result<Chosen, Failure> {
-    if let Some(path) = arguments.target.as_deref().map(Path::new).filter(|path| path.is_file()) {
-        return saved(path, settings, work, context).await;
-    }
-    let named: Vec<String> = arguments.target.iter().cloned().collect();
+async fn choose(what: &What, settings: &Settings, work: &Work, context: &Context) -> Result<Chosen, Failure> {
+    let named: Vec<String> = match what {
+        What::Argument(Some(name)) if Path::new(name).is_file() => {
+            return saved(Path::new(name), settings, work, context).await;
+        }
+        What::Argument(name) => name.iter().cloned().collect(),
+        What::Services(ids) => ids.clone(),
+    };
     let policy = select(&settings.policy, &named)?;
     let report = plan::look(&policy, work, &context.stderr).await;
     output::write_message(&format!("{}\n", report::text(&report, &context.stderr)));

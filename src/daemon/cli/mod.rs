@@ -4,6 +4,7 @@ pub mod activate;
 pub mod apply;
 pub mod approve;
 mod asking;
+pub mod certificate_file;
 pub mod check;
 mod confirm;
 pub mod elapsed;
@@ -26,6 +27,7 @@ pub mod select;
 pub mod status;
 pub mod table;
 pub mod terminal;
+pub mod upload;
 pub mod watch;
 
 use std::ffi::OsString;
@@ -56,6 +58,9 @@ struct Cli {
     command: Command,
 }
 
+/// The configuration where none is named.
+const DEFAULT_CONFIG: &str = "/etc/certroll/certroll.toml";
+
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 struct GlobalArguments {
@@ -65,7 +70,7 @@ struct GlobalArguments {
         global = true,
         value_name = "FILE",
         env = "CERTROLL_CONFIG",
-        default_value = "/etc/certroll/certroll.toml",
+        default_value = DEFAULT_CONFIG,
         hide_env_values = true,
         help_heading = "Global options"
     )]
@@ -118,6 +123,7 @@ enum Command {
     Pause(pause::PauseArguments),
     Resume(pause::ResumeArguments),
     Notify(notify::NotifyArguments),
+    Upload(upload::UploadArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -140,6 +146,11 @@ pub struct Context {
 }
 
 impl Context {
+    /// Whether nobody named a configuration and the usual one is not there: commands that can work without one do.
+    pub fn has_no_configuration(&self) -> bool {
+        self.config == std::path::Path::new(DEFAULT_CONFIG) && !self.config.exists()
+    }
+
     /// Reads the configuration. Warnings go to standard error.
     ///
     /// # Errors
@@ -235,6 +246,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pause(arguments) => on_runtime(pause::pause(arguments, &context)),
         Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),
         Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
+        Command::Upload(arguments) => on_runtime(upload::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

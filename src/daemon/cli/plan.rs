@@ -99,7 +99,7 @@ pub(super) async fn look(policy: &Policy, work: &Work, stderr: &Terminal) -> Pla
 
 /// Nobody watches a plan.
 #[derive(Debug)]
-struct Silence;
+pub(super) struct Silence;
 
 impl RolloutObserver for Silence {
     fn recorded(&self, _record: &Recorded) {}

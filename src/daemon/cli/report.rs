@@ -120,7 +120,8 @@ fn planned(status: &Status) -> Option<&PlannedUpdate> {
     }
 }
 
-fn word(status: &Status) -> &'static str {
+/// The answer in a word.
+pub(super) fn word(status: &Status) -> &'static str {
     match status {
         Status::Current => "current",
         Status::Planned { .. } => "planned",
@@ -207,7 +208,8 @@ fn details(service: &ServiceReport, now: Timestamp, terminal: &Terminal) -> Stri
     shown
 }
 
-fn refusal(violation: &Violation, terminal: &Terminal, shown: &mut String) {
+/// One reason to refuse.
+pub(super) fn refusal(violation: &Violation, terminal: &Terminal, shown: &mut String) {
     let by = match violation.guard.as_str() {
         "plan" | "journal" => "blocked".to_owned(),
         "quarantine" => "in quarantine".to_owned(),

@@ -30,6 +30,13 @@ impl Environment {
         self.0.get(name).map(String::as_str)
     }
 
+    /// The same with a variable set.
+    #[must_use]
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The variables that override settings: name, key path, value. An empty variable counts as absent, as shells and
     /// containers leave it.
     pub(crate) fn overrides(&self) -> impl Iterator<Item = (&str, Vec<String>, &str)> {

@@ -29,8 +29,38 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// # Errors
 /// Every problem that there is, not only the first.
 pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Settings, ConfigError> {
-    let Read { value: settings, mut problems, files } = read(path, environment, now, settings::check);
+    whole(path, MainFile::Needed, environment, now)
+}
+
+/// Reads the same where the main file may be missing: then the defaults, drop-in files and the environment count.
+///
+/// # Errors
+/// Every problem that there is, not only the first.
+pub fn load_if_present(
+    path: &Path,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Settings, ConfigError> {
+    whole(path, MainFile::MayBeAbsent, environment, now)
+}
+
+/// What a missing main file means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MainFile {
+    Needed,
+    MayBeAbsent,
+}
+
+fn whole(
+    path: &Path,
+    main: MainFile,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Settings, ConfigError> {
+    let Read { value: settings, mut problems, files } = read(path, main, environment, now, settings::check);
     let nothing = settings.as_ref().is_some_and(|settings| settings.policy.services.is_empty());
+    // Where there is no file, nobody forgot anything.
+    let nothing = nothing && files.iter().any(|file| file == path);
     if nothing && problems.iter().all(|problem| problem.severity == Severity::Warning) {
         let message = "no service is listed: there is nothing to do";
         let mut problem = Problem::error(Place::file(path), "service", message);
@@ -57,7 +87,8 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
 /// Where a running certroll can be asked, whatever else is wrong with the configuration. Nothing where that itself cannot be
 /// told.
 pub fn admin(path: &Path, environment: &Environment, now: Timestamp) -> Option<AdminSettings> {
-    read(path, environment, now, |merged, checker| section::check_admin(&merged.admin, checker)).value
+    let check = |merged: &Merged, checker: &mut Checker<'_>| section::check_admin(&merged.admin, checker);
+    read(path, MainFile::Needed, environment, now, check).value
 }
 
 /// What was read, and what is wrong with it.
@@ -70,12 +101,13 @@ struct Read<T> {
 
 fn read<T>(
     path: &Path,
+    main: MainFile,
     environment: &Environment,
     now: Timestamp,
     check: impl FnOnce(&Merged, &mut Checker<'_>) -> Option<T>,
 ) -> Read<T> {
     let mut problems = Vec::new();
-    let sources = gather(path, environment, &mut problems);
+    let sources = gather(path, main, environment, &mut problems);
     let schema = schema::structure();
     let (mut tree, mut defaults) = (fragment::Tree::new(), fragment::Tree::new());
     for (origin, text, base) in sources.texts() {
@@ -122,10 +154,11 @@ fn read<T>(
 }
 
 /// All texts, in the order in which they are laid over one another.
-fn gather(path: &Path, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
+fn gather(path: &Path, main: MainFile, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
     let mut sources = Sources::default();
     sources.add(Origin::Defaults, DEFAULTS.to_owned());
-    let mut files = vec![path.to_owned()];
+    let absent = main == MainFile::MayBeAbsent && matches!(path.try_exists(), Ok(false));
+    let mut files = if absent { Vec::new() } else { vec![path.to_owned()] };
     files.extend(drop_ins(path, problems));
     for file in files {
         let text = read_limited(&file, FILE_LIMIT).and_then(|content| {

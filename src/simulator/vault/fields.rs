@@ -9,6 +9,8 @@ use crate::message::{Reply, Request};
 
 /// Tags that an object may have.
 const MAX_TAGS: usize = 15;
+/// Longest name and longest value of a tag.
+const MAX_TAG_TEXT: usize = 256;
 
 /// A request's body, which must be a JSON object.
 pub(super) fn body(request: &Request) -> Result<Value, Reply> {
@@ -76,6 +78,12 @@ pub(super) fn tags(body: &Value) -> Result<Option<Tags>, Reply> {
     };
     if tags.len() > MAX_TAGS {
         return Err(bad_parameter("An object can have at most 15 tags."));
+    }
+    let long = |text: &str| text.chars().count() > MAX_TAG_TEXT;
+    if tags.iter().any(|(name, value)| long(name) || value.as_str().is_some_and(long)) {
+        return Err(bad_parameter(
+            "A tag can have a name of at most 256 characters and a value of at most 256.",
+        ));
     }
     tags.iter()
         .map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))

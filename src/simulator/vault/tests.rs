@@ -419,6 +419,8 @@ fn secrets_are_set_and_changed() {
         json!({ "value": format!("{longest}x") }),
         json!({ "value": "x", "contentType": "x".repeat(256) }),
         json!({ "value": "x", "tags": tags }),
+        json!({ "value": "x", "tags": { "a": "x".repeat(257) } }),
+        json!({ "value": "x", "tags": { "x".repeat(257): "a" } }),
         json!({ "value": "x", "attributes": { "enabled": "yes" } }),
         json!({ "value": 1 }),
         json!({}),

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use certroll_azure::{BodyLimit, Operation};
 use certroll_core::id::{ObjectKind, ObjectName, VaultName};
-use certroll_core::ports::{FaultKind, PortError};
+use certroll_core::ports::{CertificateImport, FaultKind, PortError, SecretValue};
 use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use crate::fake::{Reply, Seen};
 use crate::world::{VAULT, world, world_with};
@@ -274,4 +275,111 @@ async fn an_unknown_root_and_a_closed_port_are_unreachable() {
     let fault = nowhere.azure.vault_reader().certificate(&vault(), &name(), None).await.unwrap_err();
     assert!(matches!(fault, PortError::Retryable { .. }), "{fault}");
     assert!(!fault.to_string().contains("canary"), "{fault}");
+}
+
+fn import() -> CertificateImport {
+    CertificateImport {
+        value: Zeroizing::new("MIIcanary".to_owned()),
+        password: Zeroizing::new("canary-password".to_owned()),
+        key: certroll_core::certificate::PublicKey::Rsa { bits: 2048 },
+        tags: [("owner".to_owned(), "shop".to_owned())].into(),
+    }
+}
+
+fn secret_value() -> SecretValue {
+    SecretValue { value: Zeroizing::new("canary-value".to_owned()), tags: [].into() }
+}
+
+#[tokio::test]
+async fn a_certificate_is_imported_by_one_post() {
+    let world = world(|_, _| Reply::json(200, &certificate())).await;
+    let found = world.azure.vault_writer().import_certificate(&vault(), &name(), &import()).await.unwrap();
+    assert_eq!(found.secret.version().as_str(), "0f3a");
+    let seen = world.fake.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(
+        (seen[0].method.as_str(), seen[0].target.as_str()),
+        ("POST", "/certificates/shop-tls/import?api-version=7.4")
+    );
+    assert_eq!(seen[0].header("content-type"), "application/json; charset=utf-8");
+    let body: Value = serde_json::from_str(&seen[0].body).unwrap();
+    assert_eq!((&body["value"], &body["pwd"]), (&json!("MIIcanary"), &json!("canary-password")));
+    assert_eq!(body["tags"], json!({ "owner": "shop" }));
+    assert_eq!(world.azure.calls()[0].operation, Operation::CertificateImport);
+}
+
+#[tokio::test]
+async fn a_secret_is_set_by_one_put() {
+    let world = world(|seen, _| {
+        let value: Value = serde_json::from_str(&seen.body).unwrap();
+        let id = format!("https://{VAULT}/secrets/shop-tls/0f3a");
+        Reply::json(200, &json!({ "id": id, "value": value["value"], "attributes": { "enabled": true } }))
+    })
+    .await;
+    let found = world.azure.vault_writer().set_secret(&vault(), &name(), &secret_value()).await.unwrap();
+    assert_eq!((found.identifier.version().as_str(), found.value.as_str()), ("0f3a", "canary-value"));
+    let seen = world.fake.seen();
+    assert_eq!(
+        (seen.len(), seen[0].method.as_str(), seen[0].target.as_str()),
+        (1, "PUT", "/secrets/shop-tls?api-version=7.4")
+    );
+    assert_eq!(world.azure.calls()[0].operation, Operation::SecretSet);
+}
+
+/// What an upload that went wrong tells, and how often it was sent.
+async fn failed_import(reply: fn() -> Reply) -> (PortError, usize) {
+    let world = world(move |_, _| reply()).await;
+    let fault =
+        world.azure.vault_writer().import_certificate(&vault(), &name(), &import()).await.unwrap_err();
+    assert!(!format!("{fault} {fault:?}").contains("canary"), "{fault:?}");
+    (fault, world.fake.seen().len())
+}
+
+#[tokio::test]
+async fn an_upload_without_a_clear_answer_is_ambiguous_and_sent_once() {
+    let other: fn() -> Reply = || {
+        let mut answer = certificate();
+        answer["sid"] = json!(format!("https://{VAULT}/secrets/other/0f3a"));
+        Reply::json(200, &answer)
+    };
+    for reply in
+        [|| Reply::Cut, || Reply::CutBody, || Reply::error(503, "Busy"), || Reply::text(200, "?"), other]
+    {
+        let (fault, sent) = failed_import(reply).await;
+        assert!(matches!(fault, PortError::Ambiguous(_)), "{fault:?}");
+        assert_eq!(sent, 1);
+    }
+}
+
+#[tokio::test]
+async fn a_refused_upload_says_what_mends_it() {
+    fn refused(status: u16, inner: &str) -> Reply {
+        let error = json!({ "code": "X", "message": "m", "innererror": { "code": inner } });
+        Reply::json(status, &json!({ "error": error }))
+    }
+    for (reply, kind, hint) in [
+        (
+            (|| refused(409, "ObjectIsDeletedButRecoverable")) as fn() -> Reply,
+            FaultKind::Refused,
+            "az keyvault certificate recover --vault-name shop-kv",
+        ),
+        (|| refused(403, "ForbiddenByRbac"), FaultKind::Forbidden, "Key Vault Certificates Officer"),
+        (
+            || refused(403, "ForbiddenByPolicy"),
+            FaultKind::Forbidden,
+            "--certificate-permissions get list import",
+        ),
+        (|| refused(400, "BadParameter"), FaultKind::Refused, ""),
+    ] {
+        let (fault, sent) = failed_import(reply).await;
+        assert!(matches!(fault, PortError::Permanent(_)) && fault.kind() == kind, "{fault:?}");
+        let told = fault.fault().hint.clone().unwrap_or_default();
+        assert!(told.contains(hint) && hint.is_empty() == told.is_empty(), "{told}");
+        assert_eq!(sent, 1);
+    }
+    let (throttled, _) = failed_import(|| Reply::error(429, "Throttled")).await;
+    assert!(matches!(throttled, PortError::Retryable { .. }));
+    let world = world(|_, _| refused(403, "ForbiddenByRbac")).await;
+    let fault = world.azure.vault_writer().set_secret(&vault(), &name(), &secret_value()).await.unwrap_err();
+    assert!(fault.fault().hint.as_deref().unwrap().contains("Key Vault Secrets Officer"));
 }

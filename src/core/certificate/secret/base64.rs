@@ -72,6 +72,14 @@ pub(super) fn decode(text: &[u8]) -> Result<(Zeroizing<Vec<u8>>, Spelling), Base
     Ok((bytes, spelling))
 }
 
+/// Encodes on one line, with padding: what the strictest reader takes.
+pub(super) fn encode(bytes: &[u8]) -> Zeroizing<String> {
+    // Of the right size from the start, so that no copy of a key is left behind.
+    let mut letters = Zeroizing::new(String::with_capacity(bytes.len().div_ceil(3) * 4));
+    base64::engine::general_purpose::STANDARD.encode_string(bytes, &mut letters);
+    letters
+}
+
 const LENIENT: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
     GeneralPurposeConfig::new()

@@ -6,6 +6,7 @@
 
 mod base64;
 mod deployable;
+mod packing;
 mod pairing;
 mod pem;
 mod pkcs12;
@@ -17,8 +18,10 @@ use thiserror::Error;
 
 pub use self::base64::{Base64Error, Spelling};
 pub use self::deployable::Deployable;
+pub use self::packing::{PackError, Packable, Protection, VALUE_LIMIT};
 pub use self::pem::PemError;
 pub use self::pkcs12::{Cipher, HashName, MacForm, PasswordForm, Pbes2Cipher, Pkcs12Error, Pkcs12Form};
+use self::private_key::Keep;
 pub use self::private_key::{KeyError, PrivateKey};
 pub use self::wrapping::{Charset, JsonForm, JsonPassword, Wrapping};
 use self::wrapping::{Contents, Unwrapped};
@@ -38,7 +41,7 @@ pub const CERTIFICATES_LIMIT: usize = 32;
 /// # Errors
 /// See [`SecretError`].
 pub fn open(value: &str, content_type: Option<&str>) -> Result<OpenedSecret, SecretError> {
-    open_bytes(value.as_bytes(), content_type, "")
+    open_bytes(value.as_bytes(), content_type, "", Keep::Nothing)
 }
 
 /// Opens a file: a container as it is, or a text that holds one, as a vault does. The password is that of a PKCS#12
@@ -47,7 +50,16 @@ pub fn open(value: &str, content_type: Option<&str>) -> Result<OpenedSecret, Sec
 /// # Errors
 /// See [`SecretError`].
 pub fn open_file(bytes: &[u8], password: Option<&str>) -> Result<OpenedSecret, SecretError> {
-    open_bytes(bytes, None, password.unwrap_or(""))
+    open_bytes(bytes, None, password.unwrap_or(""), Keep::Nothing)
+}
+
+/// Opens a file as [`open_file`] does, to be stored in a vault: its private key is kept until what is returned is
+/// dropped.
+///
+/// # Errors
+/// See [`SecretError`].
+pub fn open_to_pack(bytes: &[u8], password: Option<&str>) -> Result<Packable, SecretError> {
+    open_bytes(bytes, None, password.unwrap_or(""), Keep::Secret).map(Packable::new)
 }
 
 /// What was found in a secret or a file.
@@ -209,7 +221,12 @@ fn list(candidates: &[(Thumbprint, String)]) -> String {
     names.join(", ")
 }
 
-fn open_bytes(bytes: &[u8], content_type: Option<&str>, password: &str) -> Result<OpenedSecret, SecretError> {
+fn open_bytes(
+    bytes: &[u8],
+    content_type: Option<&str>,
+    password: &str,
+    keep: Keep,
+) -> Result<OpenedSecret, SecretError> {
     if bytes.len() > INPUT_LIMIT {
         return Err(SecretError::TooLarge { found: bytes.len() });
     }
@@ -223,19 +240,19 @@ fn open_bytes(bytes: &[u8], content_type: Option<&str>, password: &str) -> Resul
     };
     let (container, certificates, keys) = match &contents {
         Contents::Pem(text) => {
-            let contents = pem::read(text)?;
+            let contents = pem::read(text, keep)?;
             (Container::Pem, contents.certificates, contents.keys)
         }
         Contents::Binary(bytes) => match first_tag_inside(bytes) {
             Some((TAG_INTEGER, Some(3))) => {
-                let contents = pkcs12::open(bytes, password)?;
+                let contents = pkcs12::open(bytes, password, keep)?;
                 (Container::Pkcs12(contents.form), contents.certificates, contents.keys)
             }
             // PKCS#1 and PKCS#8 begin with version 0, SEC1 with 1.
             Some((TAG_INTEGER, Some(0 | 1))) => return Err(SecretError::OnlyKey),
             Some((TAG_OID, _)) => return Err(SecretError::Pkcs7),
             Some((TAG_INTEGER, _)) => {
-                return Err(pkcs12::open(bytes, password)
+                return Err(pkcs12::open(bytes, password, keep)
                     .err()
                     .map_or(SecretError::Unrecognized, Into::into));
             }
@@ -271,4 +288,5 @@ mod tests {
     mod forms;
     mod hostile;
     mod meant;
+    mod packed;
 }

@@ -4,7 +4,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use super::base64;
-use super::private_key::{KeyError, PrivateKey};
+use super::private_key::{Keep, KeyError, PrivateKey};
 
 /// Most blocks of one text; see the limit on certificates, with room for parameters and keys.
 const BLOCK_LIMIT: usize = 128;
@@ -53,7 +53,7 @@ pub(super) fn is_pem(text: &str) -> bool {
 
 /// Reads every block. Text between blocks is passed over, and so are blocks that hold neither certificate nor key.
 /// Line ends do not matter, not even whether there are any: portals have been seen to swallow them.
-pub(super) fn read(text: &str) -> Result<PemContents, PemError> {
+pub(super) fn read(text: &str, keep: Keep) -> Result<PemContents, PemError> {
     let mut contents = PemContents { certificates: Vec::new(), keys: Vec::new() };
     let mut rest = text;
     let mut blocks = 0;
@@ -77,12 +77,12 @@ pub(super) fn read(text: &str) -> Result<PemContents, PemError> {
                 .map(|(bytes, _)| bytes)
                 .map_err(|error| PemError::Base64(shown.clone(), line, error))
         };
-        let key = |read: fn(&[u8]) -> Result<PrivateKey, KeyError>| {
+        let key = |read: fn(&[u8], Keep) -> Result<PrivateKey, KeyError>| {
             if body.contains("ENCRYPTED") {
                 return Err(PemError::EncryptedKey(line));
             }
             let bytes: Zeroizing<Vec<u8>> = decode()?;
-            read(&bytes).map_err(|error| PemError::Key(line, error))
+            read(&bytes, keep).map_err(|error| PemError::Key(line, error))
         };
         match label {
             "CERTIFICATE" | "X509 CERTIFICATE" => contents.certificates.push(decode()?.to_vec()),

@@ -2,6 +2,7 @@
 
 mod answers;
 mod following;
+mod foreseen;
 mod mapping;
 mod properties;
 mod saved;

@@ -5,6 +5,7 @@ mod chain;
 mod identity;
 mod lifetime;
 mod service;
+mod stored;
 mod strength;
 
 #[cfg(test)]
@@ -12,6 +13,7 @@ mod tests;
 
 pub use chain::chain;
 pub use service::{extension, kept, placement};
+pub use stored::{stored, succession};
 
 use std::borrow::Cow;
 
@@ -42,6 +44,21 @@ impl<'a> Candidate<'a> {
     fn old_leaf(&self) -> Option<&'a Certificate> {
         self.old.map(|old| &old.leaf)
     }
+
+    /// What a violation is about.
+    fn whole_subject(&self) -> String {
+        format!("{}{}", self.subject, from(&self.source))
+    }
+}
+
+/// Where a violation says that the new certificate comes from.
+fn from(source: &str) -> String {
+    format!(", from `{source}`")
+}
+
+/// Whether a violation is about a certificate of that vault object, as messages name it.
+pub fn is_about(violation: &Violation, source: &str) -> bool {
+    violation.subject.ends_with(&from(source))
 }
 
 /// What the guards said: a guard that is relaxed warns.
@@ -87,6 +104,16 @@ impl Findings {
 
 /// Asks every guard that judges one certificate.
 pub fn evaluate(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut Findings) {
+    judge(candidate, policy, findings);
+    if candidate.old.is_none() {
+        findings.warn(format!(
+            "{}: the certificate that is deployed could not be read, so names, key and strength were not compared",
+            candidate.whole_subject()
+        ));
+    }
+}
+
+fn judge(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut Findings) {
     let objections = [
         (Guard::Enabled, lifetime::enabled(candidate)),
         (Guard::Validity, lifetime::validity(candidate, policy.minimum_remaining)),
@@ -98,7 +125,7 @@ pub fn evaluate(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut 
         (Guard::Strength, strength::strength(candidate)),
         (Guard::Form, identity::form(candidate)),
     ];
-    let subject = format!("{}, from `{}`", candidate.subject, candidate.source);
+    let subject = candidate.whole_subject();
     for (guard, objection) in objections {
         if let Some(objection) = objection {
             findings.add(guard, &subject, objection, policy);
@@ -106,10 +133,5 @@ pub fn evaluate(candidate: &Candidate<'_>, policy: &GuardPolicy, findings: &mut 
     }
     if let Some(doubt) = identity::doubtful_form(candidate) {
         findings.warn(format!("{subject}: {doubt}"));
-    }
-    if candidate.old.is_none() {
-        findings.warn(format!(
-            "{subject}: the certificate that is deployed could not be read, so names, key and strength were not compared"
-        ));
     }
 }

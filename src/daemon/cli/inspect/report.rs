@@ -1,7 +1,5 @@
 //! What was found in a secret, in words and as JSON. No key and no password is part of it.
 
-use std::fmt::Write;
-
 use certroll_core::certificate::{
     Certificate, Charset, Container, Deployable, JsonForm, JsonPassword, Key, MacForm, OpenedSecret,
     PasswordForm, Pkcs12Form, ServerAuth, Wrapping, missing_issuer,
@@ -16,11 +14,34 @@ use crate::cli::terminal::{Terminal, printable};
 
 /// For people.
 pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: &Terminal) -> String {
-    let mut shown = String::new();
-    let mut line = |heading: &str, value: &str| {
-        // Infallible: it writes to a string.
-        let _ = writeln!(shown, "{} {value}", terminal.heading(&format!("{heading:<11}")));
+    let (accepted, reason) = match opened.deployable() {
+        Deployable::Yes => (terminal.good("accepted"), ""),
+        Deployable::Uncertain(reason) => (terminal.notable("uncertain"), reason),
+        Deployable::No(reason) => (terminal.bad("not accepted"), reason),
     };
+    let separator = if reason.is_empty() { "" } else { ": " };
+    format!(
+        "{}{}\n{}",
+        holds(opened, name, now, terminal),
+        line("as a secret", &format!("{accepted} by Cloud Services{separator}{reason}"), terminal),
+        certificates(opened, now, terminal)
+    )
+}
+
+/// A line under a heading.
+pub(in crate::cli) fn line(heading: &str, value: &str, terminal: &Terminal) -> String {
+    format!("{} {value}\n", terminal.heading(&format!("{heading:<11}")))
+}
+
+/// What it holds and how, line by line.
+pub(in crate::cli) fn holds(
+    opened: &OpenedSecret,
+    name: &str,
+    now: Timestamp,
+    terminal: &Terminal,
+) -> String {
+    let mut shown = String::new();
+    let mut line = |heading: &str, value: &str| shown.push_str(&line(heading, value, terminal));
     let leaf = &opened.leaf;
     line("input", name);
     line("wrapping", &wrapping(&opened.form.wrapping));
@@ -30,14 +51,11 @@ pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: 
     line("validity", &validity(leaf, now, terminal));
     line("serves tls", server_auth(leaf));
     line("chain", &chain(opened, terminal));
-    let (accepted, reason) = match opened.deployable() {
-        Deployable::Yes => (terminal.good("accepted"), ""),
-        Deployable::Uncertain(reason) => (terminal.notable("uncertain"), reason),
-        Deployable::No(reason) => (terminal.bad("not accepted"), reason),
-    };
-    let separator = if reason.is_empty() { "" } else { ": " };
-    line("as a secret", &format!("{accepted} by Cloud Services{separator}{reason}"));
-    shown.push('\n');
+    shown
+}
+
+/// The table of its certificates.
+pub(in crate::cli) fn certificates(opened: &OpenedSecret, now: Timestamp, terminal: &Terminal) -> String {
     let mut table = Table::new(["", "THUMBPRINT", "SUBJECT", "UNTIL", "DAYS", "KEY", "SIGNATURE"])
         .never_cut("THUMBPRINT");
     for (place, certificate) in placed(opened) {
@@ -51,12 +69,11 @@ pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: 
             certificate.signature().to_string(),
         ]);
     }
-    shown.push_str(&table.render(terminal));
-    shown
+    table.render(terminal)
 }
 
 /// For programs.
-pub(super) fn json(opened: &OpenedSecret, now: Timestamp) -> Value {
+pub(in crate::cli) fn json(opened: &OpenedSecret, now: Timestamp) -> Value {
     let certificates: Vec<Value> = placed(opened)
         .map(|(place, certificate)| {
             json!({

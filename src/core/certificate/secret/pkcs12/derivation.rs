@@ -171,6 +171,13 @@ pub(super) fn pbkdf2(
     Ok(key)
 }
 
+/// The HMAC of `message` over SHA-1.
+pub(super) fn hmac_sha1(key: &[u8], message: &[u8]) -> Vec<u8> {
+    // HMAC takes keys of any length.
+    let mac = Hmac::<Sha1>::new_from_slice(key).map(|mac| mac.chain_update(message).finalize());
+    mac.map_or_else(|_| Vec::new(), |mac| mac.into_bytes().to_vec())
+}
+
 /// Whether `tag` is the HMAC of `message`.
 pub(super) fn hmac_verifies(hash: HashName, key: &[u8], message: &[u8], tag: &[u8]) -> bool {
     with_hash!(hash, D => {

@@ -1,10 +1,11 @@
 //! PKCS#12 (RFC 7292): a container of certificates and keys under a password, as Windows, OpenSSL and Key Vault write
-//! it. Reads every encryption that they have written and both empty passwords; writes nothing.
+//! it. Reads every encryption that they have written and both empty passwords; writes one, see [`write`].
 
 mod derivation;
 mod encryption;
 mod mac;
 mod password;
+mod writing;
 
 use serde::Serialize;
 use thiserror::Error;
@@ -18,8 +19,9 @@ use self::mac::MacData;
 pub use self::mac::MacForm;
 pub use self::password::PasswordForm;
 use self::password::{Candidate, candidates};
+pub(super) use self::writing::{RANDOM, Written, write};
 use super::super::ber::{self, BerError, Element, INTEGER, OCTET_STRING, OID, Reader, SEQUENCE, context};
-use super::private_key::{KeyError, PrivateKey};
+use super::private_key::{Keep, KeyError, PrivateKey};
 
 /// Most bags of one container. A long chain with its key has about ten; Windows exports of a whole store some dozens.
 const BAG_LIMIT: usize = 256;
@@ -108,7 +110,7 @@ pub(super) struct Pkcs12Contents {
 }
 
 /// Opens a container.
-pub(super) fn open(bytes: &[u8], password: &str) -> Result<Pkcs12Contents, Pkcs12Error> {
+pub(super) fn open(bytes: &[u8], password: &str, keep: Keep) -> Result<Pkcs12Contents, Pkcs12Error> {
     let mut pfx = ber::whole_sequence(bytes, "PFX")?;
     let version = pfx.expect(INTEGER, "PFX version")?.number()?;
     if version != 3 {
@@ -132,6 +134,7 @@ pub(super) fn open(bytes: &[u8], password: &str) -> Result<Pkcs12Contents, Pkcs1
         },
         work: Work::new(),
         bags: 0,
+        keep,
         certificates: Vec::new(),
         keys: Vec::new(),
     };
@@ -177,6 +180,7 @@ struct Opening {
     form: Pkcs12Form,
     work: Work,
     bags: usize,
+    keep: Keep,
     certificates: Vec<Vec<u8>>,
     keys: Vec<PrivateKey>,
 }
@@ -234,14 +238,15 @@ impl Opening {
             let mut value = bag.expect(context(0), "bagValue")?.inside();
             match kind.strip_prefix("1.2.840.113549.1.12.10.1.") {
                 Some("1") => {
-                    self.keys.push(PrivateKey::of_pkcs8(value.expect(SEQUENCE, "PrivateKeyInfo")?.whole)?);
+                    let key = value.expect(SEQUENCE, "PrivateKeyInfo")?.whole;
+                    self.keys.push(PrivateKey::of_pkcs8(key, self.keep)?);
                 }
                 Some("2") => {
                     let mut info = value.expect(SEQUENCE, "EncryptedPrivateKeyInfo")?.inside();
                     let encryption = Encryption::read(&info.expect(SEQUENCE, "encryptionAlgorithm")?)?;
                     let encrypted = info.expect(OCTET_STRING, "encryptedData")?.octets()?;
                     let decrypted = self.decrypt(&encryption, &encrypted)?;
-                    self.keys.push(PrivateKey::of_pkcs8(&decrypted)?);
+                    self.keys.push(PrivateKey::of_pkcs8(&decrypted, self.keep)?);
                 }
                 Some("3") => {
                     let mut certificate = value.expect(SEQUENCE, "CertBag")?.inside();

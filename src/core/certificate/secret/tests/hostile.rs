@@ -54,16 +54,16 @@ fn deep_nesting_is_refused() {
         let pieces = [&[0x30, 0x80, 2, 1, 3][..], &[0x24, 0x80].repeat(depth)].concat();
         assert!(open_file(&pieces, None).is_err());
     }
-    let error = pkcs12::open(&nested_bags(6), "").err().unwrap();
+    let error = pkcs12::open(&nested_bags(6), "", Keep::Nothing).err().unwrap();
     assert_eq!(error.to_string(), "its contents are nested deeper than 4 levels");
-    assert!(pkcs12::open(&nested_bags(4), "").is_ok());
+    assert!(pkcs12::open(&nested_bags(4), "", Keep::Nothing).is_ok());
 }
 
 #[test]
 fn a_crowd_of_bags_is_refused() {
     let bag = tlv(0x30, &[tlv(0x06, CRL_BAG), tlv(0xa0, &[])].concat());
-    assert!(pkcs12::open(&container(&bag.repeat(256)), "").is_ok());
-    let error = pkcs12::open(&container(&bag.repeat(257)), "").err().unwrap();
+    assert!(pkcs12::open(&container(&bag.repeat(256)), "", Keep::Nothing).is_ok());
+    let error = pkcs12::open(&container(&bag.repeat(257)), "", Keep::Nothing).err().unwrap();
     assert_eq!(
         error.to_string(),
         "it holds more than 256 certificates, keys and other items; expected the chain of one certificate"

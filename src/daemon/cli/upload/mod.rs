@@ -1,0 +1,286 @@
+//! `certroll upload`: a certificate into a vault, in the form that Cloud Services accept.
+
+mod foreseen;
+mod parcel;
+mod report;
+mod tag;
+mod vault;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use certroll_core::certificate::{self, Packable, VersionFacts};
+use certroll_core::id::{VaultObject, VersionId};
+use certroll_core::plan::{Foresight, PlanReport, VaultContent, foresee};
+use certroll_core::policy::checks::Candidate;
+use certroll_core::policy::{Guard, GuardPolicy, Policy};
+use certroll_engine::outside::Outside;
+use certroll_engine::pass;
+use certroll_engine::world::World;
+use clap::{Args, ValueEnum};
+
+use self::foreseen::{Foreseen, Version};
+use self::parcel::Parcel;
+use self::report::Upload;
+use self::tag::Tag;
+use self::vault::{Newest, Target};
+use super::certificate_file::CertificateFile;
+use super::confirm::confirm;
+use super::exit::Exit;
+use super::failure::Failure;
+use super::plan::Silence;
+use super::{Context, apply, output};
+use crate::adapters::SystemClock;
+use crate::assembly::{Assembled, assemble};
+use crate::config::{self, Settings};
+use crate::records::Records;
+use crate::work::Occasion;
+
+/// Put a certificate into a vault, in the form that Cloud Services accept
+///
+/// Takes a PFX, PEM or DER file and stores it as a new version of a vault certificate (with its key), or of a secret: as
+/// the JSON document that Cloud Services read, with PKCS#12 in it that every Windows opens. A certificate without a key,
+/// such as an intermediate or a root, goes into a secret.
+///
+/// Shows what it would upload, which services follow the object and what it replaces, and asks. Refuses what a guard
+/// would refuse in `certroll plan`. Reads the new version back before it says that it is stored.
+#[derive(Clone, Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  certroll upload shop.pfx --password-file shop.password --to shop-kv/certificates/shop-tls
+  certroll upload intermediate.cer --to shop-kv/secrets/contoso-intermediate
+  certroll upload root.pem --to shop-kv/secrets/contoso-root --tag owner=shop
+  certroll upload shop.pfx --to shop-kv/certificates/shop-tls --dry-run
+  certroll upload shop.pfx --to shop-kv/certificates/shop-tls --then apply
+  cat shop.pem shop.key | certroll upload - --to shop-kv/certificates/shop-tls --yes
+
+The password is never an argument: other users of the machine can read the arguments of a process. On a terminal it is
+asked for where it is needed.
+
+Without a configuration, `--cloud` says which cloud the vault is in, and the identity is found as with
+`kind = \"auto\"`: a managed or workload identity, or whoever is logged in to the az command. `CERTROLL__` variables
+override as ever.
+
+With `--json` and `--then apply` there are two documents: the upload's, then that of `certroll apply`.
+
+Exit codes:
+  0   the version is stored and reads back as it was sent
+  65  a guard refuses it, or the vault does; with `--then apply` also as for that
+  66  the file cannot be read
+  69  the vault cannot be reached
+  75  nothing was stored, or it is not known whether it was
+  76  the version was stored and does not read back as it was sent
+  77  a permission is missing
+  Others as for every command: see `certroll --help`.")]
+pub struct UploadArguments {
+    #[command(flatten)]
+    input: CertificateFile,
+
+    /// The vault object: `VAULT/certificates/NAME` or `VAULT/secrets/NAME`
+    #[arg(long, value_name = "OBJECT")]
+    to: VaultObject,
+
+    /// A tag of the new version; may be repeated
+    #[arg(long, value_name = "NAME=VALUE")]
+    tag: Vec<Tag>,
+
+    /// A guard that warns instead of refusing, by the name that it is refused by; may be repeated
+    #[arg(long, value_name = "GUARD")]
+    allow: Vec<Guard>,
+
+    /// The cloud of the vault: `public`, `china` or `usgov`. Goes before the configuration
+    #[arg(long, value_name = "CLOUD", value_parser = ["public", "china", "usgov"], hide_possible_values = true)]
+    cloud: Option<String>,
+
+    /// Show what would be uploaded, and what speaks against it, and end
+    #[arg(long, conflicts_with_all = ["yes", "then"])]
+    dry_run: bool,
+
+    /// Do not ask. Needed where nobody can answer
+    #[arg(long)]
+    yes: bool,
+
+    /// Go on with `certroll apply` for the services that follow the object
+    #[arg(long, value_name = "COMMAND", hide_possible_values = true)]
+    then: Option<Then>,
+}
+
+/// What may follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Then {
+    /// `certroll apply`.
+    Apply,
+}
+
+/// The version of a vault object that is not there yet. No version has such an id: they are 32 hexadecimal digits.
+const FORESEEN: &str = "new";
+
+/// Runs the command.
+///
+/// # Errors
+/// The file cannot be read, a guard refuses it, nobody said yes, or the vault does not take it.
+pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit, Failure> {
+    let tags = tag::tags(&arguments.tag, arguments.to.kind);
+    let tags = tags.map_err(|fault| Failure::new(Exit::Usage, fault))?;
+    // Opened before the configuration is read, so that a wrong password is said at once.
+    let packable = arguments.input.open(context, certificate::open_to_pack)?;
+    let parcel = Parcel::new(&packable, &arguments.to, &arguments.input.name())?;
+    let configured = arguments.then.is_some() || !context.has_no_configuration();
+    let settings = settings(arguments, configured, context)?;
+    context.start_telemetry(&settings)?;
+    // What holds the key is dropped here: what follows may take hours.
+    let foresight = store(arguments, packable, parcel, tags, (&settings, configured), context).await?;
+    match arguments.then {
+        None => Ok(Exit::Ok),
+        Some(Then::Apply) if foresight.followers.is_empty() => {
+            output::write_message(
+                "no service of the configuration is known to follow it; nothing to apply\n",
+            );
+            Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable })
+        }
+        Some(Then::Apply) => {
+            let services = foresight.followers.iter().map(ToString::to_string).collect();
+            apply::go_on(services, arguments.yes, &settings, context).await
+        }
+    }
+}
+
+/// Shows, asks, stores and reads back; or shows alone, for a dry run. Gives what becomes of the services.
+async fn store(
+    arguments: &UploadArguments,
+    packable: Packable,
+    parcel: Parcel,
+    tags: BTreeMap<String, String>,
+    (settings, configured): (&Settings, bool),
+    context: &Context,
+) -> Result<Foresight, Failure> {
+    let to = &arguments.to;
+    let packed = parcel.opened()?;
+    let Assembled { azure, outside, .. } =
+        assemble(settings, Arc::new(SystemClock), Records::in_memory(), Arc::new(Silence))
+            .map_err(|error| Failure::new(Exit::Config, error))?;
+    let (reader, clock) = (Arc::clone(&outside.vaults), Arc::clone(&outside.clock));
+    let target = Target { object: to, reader, writer: azure.vault_writer(), clock };
+    let before = target.look().await?;
+    let foresight = foretell(arguments, &settings.policy, &outside, &parcel, &before.newest).await?;
+    let upload = Upload {
+        packable: &packable,
+        packed: &packed,
+        file: arguments.input.name(),
+        to,
+        newest: &before.newest,
+        foresight: &foresight,
+        configured,
+        now: context.now,
+    };
+    show(arguments, &upload, context)?;
+    refuse(&foresight)?;
+    if arguments.dry_run {
+        return Ok(foresight);
+    }
+    confirm(arguments.yes, &format!("Upload it to `{to}`?"), "uploaded", context)?;
+
+    let identifier = target.put(&parcel, &packed.leaf, tags, &before).await?;
+    target.verify(&identifier, &packable).await?;
+    if context.json {
+        output::write_json(&upload.json(Some(&identifier)))?;
+    } else {
+        output::write_data(&report::stored(to, &identifier, &packed.leaf, &context.stdout))?;
+    }
+    Ok(foresight)
+}
+
+/// The configuration, or the defaults where there is none.
+fn settings(arguments: &UploadArguments, configured: bool, context: &Context) -> Result<Settings, Failure> {
+    let mut context = context.clone();
+    if let Some(cloud) = &arguments.cloud {
+        context.environment = context.environment.with("CERTROLL__CLOUD", cloud);
+    }
+    if configured {
+        return context.settings();
+    }
+    config::load_if_present(&context.config, &context.environment, context.now)
+        .map_err(|fault| Failure::new(Exit::Config, fault))
+}
+
+/// Plans as if the version were in its vault, and judges it by that.
+async fn foretell(
+    arguments: &UploadArguments,
+    policy: &Policy,
+    outside: &Outside,
+    parcel: &Parcel,
+    newest: &Newest,
+) -> Result<Foresight, Failure> {
+    let now = outside.clock.now();
+    let content = VaultContent::of_secret(parcel.opened()?);
+    let version: VersionId = FORESEEN.parse().map_err(|fault| Failure::new(Exit::Software, fault))?;
+    let VaultObject { vault, name, .. } = &arguments.to;
+    let identifier = outside.vaults.secret_identifier(vault, name, &version);
+    let facts = VersionFacts {
+        version,
+        enabled: true,
+        created: Some(now),
+        updated: Some(now),
+        not_before: None,
+        expires: None,
+    };
+    let allowed = || arguments.allow.iter().copied();
+    let mut policy = policy.clone();
+    for service in &mut policy.services {
+        service.guards.relaxed.extend(allowed());
+    }
+    let report = if policy.services.is_empty() {
+        PlanReport { at: now, services: Vec::new(), vaults: Default::default() }
+    } else {
+        let version = Version {
+            object: arguments.to.clone(),
+            facts: facts.clone(),
+            identifier: identifier.clone(),
+            value: parcel.handed_out.clone(),
+            content_type: parcel.content_type,
+            der: content.leaf.der().to_vec(),
+            thumbprint: content.thumbprint(),
+        };
+        let foreseen = Foreseen { vaults: Arc::clone(&outside.vaults), version };
+        let outside = Outside { vaults: Arc::new(foreseen), ..outside.clone() };
+        pass::look(&policy, &outside, &World::new(), Occasion::Person).await
+    };
+    let candidate = Candidate {
+        subject: format!("the next version of {} `{}`", arguments.to.kind.noun(), arguments.to),
+        source: arguments.to.to_string(),
+        old: match newest {
+            Newest::Known { content, .. } => Some(content),
+            Newest::None | Newest::Unreadable { .. } => None,
+        },
+        new: &content,
+        facts: &facts,
+        now,
+    };
+    let guards = GuardPolicy { relaxed: allowed().collect(), ..GuardPolicy::default() };
+    Ok(foresee(&report, &identifier, &candidate, &guards))
+}
+
+/// What would be uploaded is data where that is all that was asked for.
+fn show(arguments: &UploadArguments, upload: &Upload<'_>, context: &Context) -> Result<(), Failure> {
+    match (arguments.dry_run, context.json) {
+        (true, true) => output::write_json(&upload.json(None)),
+        (true, false) => output::write_data(&upload.text(&context.stdout)),
+        (false, _) => {
+            output::write_message(&upload.text(&context.stderr));
+            Ok(())
+        }
+    }
+}
+
+fn refuse(foresight: &Foresight) -> Result<(), Failure> {
+    let mut guards: Vec<&str> = foresight.violations.iter().map(|one| one.guard.as_str()).collect();
+    guards.sort_unstable();
+    guards.dedup();
+    if guards.is_empty() {
+        return Ok(());
+    }
+    let allow: Vec<String> = guards.iter().map(|guard| format!("`--allow {guard}`")).collect();
+    let error = format!("nothing was uploaded, since it is refused by guard {}", guards.join(", "));
+    Err(Failure::new(Exit::DataErr, error)
+        .hint(format!("if it is meant to be so, {} lets it pass", allow.join(" "))))
+}
