@@ -35,6 +35,12 @@ pub enum Operation {
     UpdateDomainWalk,
     /// A key vault as a resource.
     VaultResource,
+    /// One page of the subscriptions.
+    SubscriptionList,
+    /// One page of a subscription's key vaults.
+    VaultResourceList,
+    /// A public IP address.
+    PublicAddress,
 }
 
 impl Operation {
@@ -53,6 +59,9 @@ impl Operation {
             Self::UpdateDomains => "update_domains",
             Self::UpdateDomainWalk => "update_domain_walk",
             Self::VaultResource => "vault_resource",
+            Self::SubscriptionList => "subscription_list",
+            Self::VaultResourceList => "vault_resource_list",
+            Self::PublicAddress => "public_address",
         }
     }
 }
