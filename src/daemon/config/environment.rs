@@ -25,6 +25,13 @@ impl Environment {
         Self(std::env::vars_os().filter_map(text).collect())
     }
 
+    /// With one variable more, or another value of it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)

@@ -29,8 +29,36 @@ const FILE_LIMIT: u64 = 1024 * 1024;
 /// # Errors
 /// Every problem that there is, not only the first.
 pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Settings, ConfigError> {
+    read(path, MainFile::Needed, environment, now)
+}
+
+/// Reads the same where the main file may be missing: then the environment and the defaults count.
+///
+/// # Errors
+/// Every problem that there is, not only the first.
+pub fn load_if_present(
+    path: &Path,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Settings, ConfigError> {
+    read(path, MainFile::MayBeAbsent, environment, now)
+}
+
+/// What a missing main file means.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MainFile {
+    Needed,
+    MayBeAbsent,
+}
+
+fn read(
+    path: &Path,
+    main: MainFile,
+    environment: &Environment,
+    now: Timestamp,
+) -> Result<Settings, ConfigError> {
     let mut problems = Vec::new();
-    let sources = gather(path, environment, &mut problems);
+    let sources = gather(path, main, environment, &mut problems);
     let schema = schema::structure();
     let (mut tree, mut defaults) = (fragment::Tree::new(), fragment::Tree::new());
     for (origin, text, base) in sources.texts() {
@@ -99,10 +127,11 @@ pub fn load(path: &Path, environment: &Environment, now: Timestamp) -> Result<Se
 }
 
 /// All texts, in the order in which they are laid over one another.
-fn gather(path: &Path, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
+fn gather(path: &Path, main: MainFile, environment: &Environment, problems: &mut Vec<Problem>) -> Sources {
     let mut sources = Sources::default();
     sources.add(Origin::Defaults, DEFAULTS.to_owned());
-    let mut files = vec![path.to_owned()];
+    let absent = main == MainFile::MayBeAbsent && matches!(path.try_exists(), Ok(false));
+    let mut files = if absent { Vec::new() } else { vec![path.to_owned()] };
     files.extend(drop_ins(path, problems));
     for file in files {
         let text = read_limited(&file, FILE_LIMIT).and_then(|content| {

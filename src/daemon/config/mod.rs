@@ -25,7 +25,7 @@ pub use cron::{CronSchedule, ParseCronError};
 pub use duration::{ParseDurationError, parse_duration, show_duration};
 pub use environment::Environment;
 pub(crate) use file::{read_limited, read_stream_limited};
-pub use load::load;
+pub use load::{load, load_if_present};
 pub use place::{Origin, Place};
 pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
