@@ -13,6 +13,6 @@ mod survey;
 mod tests;
 
 pub use probe::{ProbeFinding, ProposedProbe};
-pub use proposal::{About, Authority, Finding, Mapped, NotProposed, Proposal, Source, Surplus};
+pub use proposal::{About, Authority, Finding, Mapped, NotProposed, Proposal, Source, Surplus, Unread};
 pub use source::propose;
 pub use survey::{CANDIDATES, Survey, Want, wants};

@@ -23,6 +23,8 @@ pub struct Proposal {
     pub certificates: Vec<Finding>,
     /// References that no certificate of the cscfg names.
     pub surplus: Vec<Surplus>,
+    /// References of which the deployed version cannot be read, by cause.
+    pub unread: Vec<Unread>,
     /// What is to be looked at after a change.
     pub probes: Vec<ProposedProbe>,
     /// What a person should know of the service as a whole.
@@ -151,6 +153,17 @@ pub struct Mapped {
     pub why: String,
     /// What a person has to decide, where the proposal is only the best that can be known today.
     pub decide: Option<String>,
+}
+
+/// References that cannot be read, all for the same reason.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Unread {
+    /// The vault objects.
+    pub objects: Vec<String>,
+    /// Why the first of them cannot be read.
+    pub reason: String,
+    /// What a person can do about it.
+    pub hint: Option<String>,
 }
 
 /// A reference that no certificate of the cscfg names, such as the bootstrap certificate of an extension.

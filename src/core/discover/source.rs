@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::probe::{Leaf, probes};
-use super::proposal::{About, Finding, Mapped, NotProposed, Proposal, Source, Surplus};
+use super::proposal::{About, Finding, Mapped, NotProposed, Proposal, Source, Surplus, Unread};
 use super::survey::{CANDIDATES, Survey, bears, continues};
 use crate::cscfg::{CertificateEntry, EntryThumbprint, MentionKind, ServiceConfiguration};
 use crate::id::{CloudServiceId, ObjectKind, SecretIdentifier, Thumbprint, VaultName, VaultObject};
@@ -39,7 +39,8 @@ pub fn propose(service: &CloudServiceId, survey: &Survey) -> Result<Proposal, No
         Mode::Auto
     };
     let certificates = at.findings();
-    at.truncated(&mut notes);
+    let unread = at.unread_by_cause();
+    at.truncated(&unread, &mut notes);
     let fqdns = fqdns(model, survey, &mut notes);
     let content_of = |finding: &Finding| at.content_of_thumbprint(finding.thumbprint?);
     let leaves: Vec<Leaf<'_>> = certificates
@@ -54,6 +55,7 @@ pub fn propose(service: &CloudServiceId, survey: &Survey) -> Result<Proposal, No
         roles: configuration.roles().iter().map(|role| (role.name.clone(), role.instances)).collect(),
         mode,
         surplus: at.surplus(),
+        unread,
         probes,
         certificates,
         notes,
@@ -199,7 +201,10 @@ impl<'a> At<'a> {
                         None,
                     ),
                     (None, Some(Err(unreadable))) => Source::Unresolved {
-                        reason: format!("`{key}` carries it: {}", unreadable.reason),
+                        reason: match self.survey.content(carrier.url) {
+                            Some(_) => format!("`{key}` carries it: {}", unreadable.reason),
+                            None => format!("`{key}` must carry it, and cannot be read"),
+                        },
                         hint: unreadable.hint.clone(),
                     },
                     (None, _) => Source::Unresolved {
@@ -267,11 +272,13 @@ impl<'a> At<'a> {
                 format!("{named}; `{next}` holds the newest certificate for the same subject"),
                 Some(format!("that one is named after its thumbprint, too: {stable}")),
             ),
-            None => self.mapped(
-                own,
-                format!("{named}; no newer one for the same subject was found"),
-                Some(stable.to_owned()),
-            ),
+            None => {
+                let none = match self.survey.content(url) {
+                    Some(_) => "no newer one for the same subject was found",
+                    None => "what it holds cannot be read, so that no newer one could be looked for",
+                };
+                self.mapped(own, format!("{named}; {none}"), Some(stable.to_owned()))
+            }
         }
     }
 
@@ -355,11 +362,7 @@ impl<'a> At<'a> {
     fn concluded(&self, thumbprint: Thumbprint) -> Option<String> {
         let carrier = self.carrier(thumbprint)?;
         let why = carrier.concluded?;
-        let reason = match self.survey.observation.contents.get(carrier.url) {
-            Some(Err(unreadable)) => unreadable.reason.as_str(),
-            _ => "it was not looked at",
-        };
-        Some(format!("the version that is deployed cannot be read ({reason}); {why}"))
+        Some(format!("the version that is deployed cannot be read; {why}"))
     }
 
     fn unread(&self) -> Vec<&'a SecretIdentifier> {
@@ -394,28 +397,43 @@ impl<'a> At<'a> {
     }
 
     fn unresolved(&self, thumbprint: Thumbprint) -> Source {
-        let unread: Vec<String> = self
-            .unread()
-            .into_iter()
-            .map(|url| match self.survey.observation.contents.get(url) {
-                Some(Err(unreadable)) => format!("`{}` ({})", self.object(url), unreadable.reason),
-                _ => format!("`{}` (it was not looked at)", self.object(url)),
-            })
-            .collect();
-        let hint = self
-            .unread()
-            .into_iter()
-            .find_map(|url| self.survey.observation.contents.get(url)?.as_ref().err()?.hint.clone());
-        if unread.is_empty() {
+        let unread = self.unread();
+        let Some(first) = unread.first() else {
             return Source::Unresolved {
                 reason: format!("no reference of the service carries {thumbprint}"),
                 hint: Some("name the vault object that it comes from".to_owned()),
             };
+        };
+        let hint = unread.iter().find_map(|url| self.why_unread(url).1);
+        let objects: Vec<String> = unread.iter().map(|url| format!("`{}`", self.object(url))).collect();
+        let reason = match objects.len() {
+            1 => format!("`{}`, which cannot be read, may carry it", self.object(first)),
+            _ => format!("one of {}, which cannot be read, may carry it", objects.join(", ")),
+        };
+        Source::Unresolved { reason, hint }
+    }
+
+    /// Why what a reference holds is not known, and what a person can do about it.
+    fn why_unread(&self, url: &SecretIdentifier) -> (String, Option<String>) {
+        match self.survey.observation.contents.get(url) {
+            Some(Err(unreadable)) => (unreadable.reason.clone(), unreadable.hint.clone()),
+            _ => (format!("`{}` was not looked at", self.object(url)), None),
         }
-        Source::Unresolved {
-            reason: format!("it is in one of the references that cannot be read: {}", unread.join(", ")),
-            hint,
+    }
+
+    /// References that cannot be read. Those that the same thing mends stand together: what the service said of each would
+    /// be told many times over.
+    fn unread_by_cause(&self) -> Vec<Unread> {
+        let mut found: Vec<Unread> = Vec::new();
+        for url in self.unread() {
+            let object = self.object(url).to_string();
+            let (reason, hint) = self.why_unread(url);
+            match found.iter_mut().find(|known| hint.is_some() && known.hint == hint) {
+                Some(known) => known.objects.push(object),
+                None => found.push(Unread { objects: vec![object], reason, hint }),
+            }
         }
+        found
     }
 
     fn object(&self, url: &SecretIdentifier) -> VaultObject {
@@ -443,7 +461,9 @@ impl<'a> At<'a> {
         if matches!(finding.source, Source::Left { .. }) {
             return finding;
         }
-        if let Some(note) = self.concluded(thumbprint) {
+        if let (false, Some(note)) =
+            (matches!(finding.source, Source::Unresolved { .. }), self.concluded(thumbprint))
+        {
             finding.notes.push(note);
         }
         for mention in self.configuration.mentions(&thumbprint) {
@@ -508,7 +528,7 @@ impl<'a> At<'a> {
                 Some(Ok(content)) => Ok(About::from(&content.leaf)),
                 // One that cannot be read may be what a certificate of the cscfg comes from.
                 _ if unexplained || carries.contains(&url) => return None,
-                Some(Err(unreadable)) => Err(with_hint(unreadable)),
+                Some(Err(unreadable)) => Err(unreadable.reason.clone()),
                 None => Err("it was not looked at".to_owned()),
             };
             Some(Surplus { object: self.object(url).to_string(), about })
@@ -517,10 +537,14 @@ impl<'a> At<'a> {
     }
 
     /// Says where a vault could not be searched, or not to its end.
-    fn truncated(&self, notes: &mut Vec<String>) {
+    fn truncated(&self, unread: &[Unread], notes: &mut Vec<String>) {
         for vault in self.survey.searched_vaults(self.profile) {
             for kind in [ObjectKind::Certificate, ObjectKind::Secret] {
                 match self.survey.listings.get(&(vault.clone(), kind)) {
+                    // Told once is enough.
+                    Some(Err(unreadable))
+                        if unreadable.hint.is_some()
+                            && unread.iter().any(|known| known.hint == unreadable.hint) => {}
                     Some(Err(unreadable)) => notes.push(format!(
                         "vault `{vault}` could not be searched for {}: {}",
                         kind.collection(),

@@ -354,8 +354,16 @@ fn what_cannot_be_read_is_concluded_where_only_one_answer_is_left() {
     world.version("api/1").enabled = false;
     let found = proposal(world.clone());
     // A vault certificate of the second one is in the vault; of the first one there is none.
-    assert!(told(&found.certificates[0]).contains("one of the references that cannot be read"), "{found:?}");
-    assert!(told(&found.certificates[1]).contains("one of the references that cannot be read"), "{found:?}");
+    assert!(
+        told(&found.certificates[0])
+            .contains("one of `shop-kv/certificates/tls`, `shop-kv/certificates/api`, which cannot be read"),
+        "{found:?}"
+    );
+    assert!(
+        told(&found.certificates[1])
+            .contains("one of `shop-kv/certificates/tls`, `shop-kv/certificates/api`, which cannot be read"),
+        "{found:?}"
+    );
     world.holds("api-copy/1", &other);
     assert_eq!(told(&proposal(world).certificates[1]), "mapped shop-kv/certificates/api-copy");
 }
@@ -371,13 +379,38 @@ fn an_unreadable_vault_is_told_with_its_reason_and_the_way_out() {
     found.unlisted = Some(world::forbidden("listing: a permission is missing"));
     let found = found.proposal();
     let Source::Unresolved { reason, hint } = &found.certificates[0].source else { panic!("{found:?}") };
-    assert_eq!(reason, "`shop-kv/secrets/tls` carries it: reading `tls`: a permission is missing");
+    assert_eq!(reason, "`shop-kv/secrets/tls` must carry it, and cannot be read");
     assert_eq!(hint.as_deref(), Some("grant it"));
+    let [unread] = found.unread.as_slice() else { panic!("{found:?}") };
+    assert_eq!(unread.objects, ["shop-kv/secrets/tls"]);
+    assert_eq!(unread.reason, "reading `tls`: a permission is missing");
     assert!(
-        found.notes.iter().any(|note| note.contains("could not be searched for certificates")),
-        "{:?}",
+        !found.notes.iter().any(|note| note.contains("could not be searched")),
+        "told once: {:?}",
         found.notes
     );
+}
+
+#[test]
+fn what_the_same_thing_mends_is_told_once() {
+    let held = ["a", "b", "c"].map(|name| leaf(&format!("{name}.contoso.com"), 2025));
+    let mut world = World::new();
+    for (name, leaf) in ["a", "b", "c"].iter().zip(&held) {
+        let short = format!("{name}/1");
+        world.holds_secret(&short, leaf).delivers(&[&short]).role(name, &[(name, leaf)]);
+        world.version(&short).content = Err(world::forbidden(&format!("reading `{name}`: denied")));
+    }
+    world.version("c/1").content = Err(world::gone("reading `c`: it is no certificate"));
+    let mut found = Found::new(world);
+    found.unlisted =
+        Some(Unreadable { hint: Some("open it".to_owned()), ..world::forbidden("listing: closed") });
+    let found = found.proposal();
+    let told: Vec<(usize, &str)> =
+        found.unread.iter().map(|unread| (unread.objects.len(), unread.reason.as_str())).collect();
+    assert_eq!(told, [(2, "reading `a`: denied"), (1, "reading `c`: it is no certificate")]);
+    assert_eq!(found.unresolved().count(), 3);
+    let searched = "vault `shop-kv` could not be searched for certificates: listing: closed; open it";
+    assert!(found.notes.iter().any(|note| note == searched), "something else mends this: {:?}", found.notes);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use certroll_core::discover::{
-    About, Authority, Finding, Mapped, ProbeFinding, Proposal, ProposedProbe, Source,
+    About, Authority, Finding, Mapped, ProbeFinding, Proposal, ProposedProbe, Source, Unread,
 };
 use certroll_core::id::RoleName;
 use certroll_core::policy::Mode;
@@ -141,7 +141,9 @@ pub(super) fn head(given: &Given, now: Timestamp) -> String {
             _ => page.comment("The hosts of the cloud."),
         }
         page.line(&format!("[{name}]"));
-        for (key, value) in table {
+        // The kind of an identity says what the other keys are for.
+        let (kind, rest): (Vec<_>, Vec<_>) = table.iter().partition(|(key, _)| *key == "kind");
+        for (key, value) in kind.into_iter().chain(rest) {
             page.value(key, value.clone());
         }
     }
@@ -179,7 +181,9 @@ pub(super) fn services(told: &Told) -> String {
 
 fn subscription_names(told: &Told) -> BTreeMap<String, &str> {
     let names = told.discovered.subscriptions.iter();
-    names.filter_map(|(id, name)| Some((id.to_ascii_lowercase(), name.as_deref()?))).collect()
+    names
+        .filter_map(|(id, name)| Some((id.to_ascii_lowercase(), name.as_deref().filter(|name| name != id)?)))
+        .collect()
 }
 
 fn service(page: &mut Page, proposal: &Proposal, subscription: Option<&&str>) {
@@ -188,6 +192,14 @@ fn service(page: &mut Page, proposal: &Proposal, subscription: Option<&&str>) {
     page.comment(&format!("Cloud service `{}`{place}{of}. {}", proposal.service.name(), roles(proposal)));
     for note in &proposal.notes {
         page.comment(&format!("Note: {note}."));
+    }
+    for unread in &proposal.unread {
+        let objects: Vec<String> = unread.objects.iter().map(|object| format!("`{object}`")).collect();
+        let alike = if objects.len() > 1 { " The others alike." } else { "" };
+        page.comment(&format!("CANNOT BE READ: {}: {}.{alike}", objects.join(", "), unread.reason));
+        if let Some(hint) = &unread.hint {
+            page.comment(&format!("To mend it: {hint}."));
+        }
     }
     page.line("[[service]]");
     page.value("id", proposal.service.to_string());
@@ -211,7 +223,7 @@ fn service(page: &mut Page, proposal: &Proposal, subscription: Option<&&str>) {
     page.comment("Who decides that a change is made: `auto` certroll, `approve` a person, `observe` nobody.");
     page.value("mode", mode(proposal.mode));
     for finding in proposal.unresolved() {
-        unresolved(page, finding);
+        unresolved(page, finding, &proposal.unread);
     }
     for (finding, mapped) in proposal.mapped() {
         mapping(page, finding, mapped);
@@ -275,15 +287,16 @@ fn mode(mode: Mode) -> &'static str {
     }
 }
 
-fn unresolved(page: &mut Page, finding: &Finding) {
+fn unresolved(page: &mut Page, finding: &Finding, told: &[Unread]) {
     let Source::Unresolved { reason, hint } = &finding.source else { return };
     let thumbprint = finding.thumbprint.map(|thumbprint| format!(", {thumbprint}")).unwrap_or_default();
     page.blank();
     page.comment(&format!(
-        "UNRESOLVED: nobody knows where {}{thumbprint} comes from: {reason}.",
+        "UNRESOLVED: where {}{thumbprint} comes from is not known: {reason}.",
         titled(finding)
     ));
-    if let Some(hint) = hint {
+    let new = |hint: &&String| told.iter().all(|unread| unread.hint.as_ref() != Some(*hint));
+    if let Some(hint) = hint.as_ref().filter(new) {
         page.comment(&format!("To mend it: {hint}."));
     }
     page.comment("Or name its source:");
@@ -441,6 +454,7 @@ mod tests {
             mode: Mode::Auto,
             certificates,
             surplus: Vec::new(),
+            unread: Vec::new(),
             probes,
             notes: Vec::new(),
         }
@@ -550,6 +564,11 @@ mod tests {
         proposed.notes = vec![HOSTILE.to_owned()];
         proposed.location = Some(HOSTILE.to_owned());
         proposed.surplus = vec![Surplus { object: HOSTILE.to_owned(), about: Err(HOSTILE.to_owned()) }];
+        proposed.unread = vec![Unread {
+            objects: vec![HOSTILE.to_owned(), HOSTILE.to_owned()],
+            reason: HOSTILE.to_owned(),
+            hint: Some("other".to_owned()),
+        }];
         let not = NotProposed { reason: HOSTILE.to_owned(), hint: Some(HOSTILE.to_owned()) };
         let (text, services) = loaded(vec![proposed], vec![not]);
         let [service] = services.as_slice() else { panic!("{text}") };
