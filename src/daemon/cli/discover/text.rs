@@ -398,6 +398,7 @@ fn endpoint(probe: &ProposedProbe) -> String {
 #[cfg(test)]
 mod tests {
     use certroll_core::discover::{NotProposed, Surplus};
+    use certroll_core::id::SourceVaultId;
     use certroll_core::policy::{CertificateMapping, Follow, ServicePolicy};
     use certroll_core::ports::ProbeEndpoint;
     use certroll_engine::discover::Discovered;
@@ -518,7 +519,7 @@ mod tests {
             .certificates
             .iter()
             .map(|mapping: &CertificateMapping| {
-                let vault = mapping.source_vault.as_ref().map(|vault| vault.as_str());
+                let vault = mapping.source_vault.as_ref().map(SourceVaultId::as_str);
                 (
                     mapping.name.as_str(),
                     mapping.role.as_ref().map(RoleName::as_str),
