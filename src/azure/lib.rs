@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Runs commands: how the az command is asked for a token.
 pub use azure_identity::Executor;
 use certroll_core::event::SigningKeys;
-use certroll_core::ports::{CloudServices, PortError, VaultReader, VaultWriter};
+use certroll_core::ports::{CloudServices, Inventory, PortError, VaultReader, VaultWriter};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -141,6 +141,11 @@ impl Azure {
 
     /// Reads and updates cloud services.
     pub fn cloud_services(&self) -> Arc<dyn CloudServices> {
+        Arc::new(Services::new(Arc::clone(&self.caller)))
+    }
+
+    /// Finds what is deployed.
+    pub fn inventory(&self) -> Arc<dyn Inventory> {
         Arc::new(Services::new(Arc::clone(&self.caller)))
     }
 

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::certificate::{PublicKey, VersionFacts};
 use crate::id::{
-    CloudServiceId, ObjectKind, ObjectName, RolloutId, SecretIdentifier, SourceVaultId, Thumbprint,
-    VaultName, VaultObject, VersionId,
+    CloudServiceId, ObjectKind, ObjectName, PublicAddressId, RolloutId, SecretIdentifier, SourceVaultId,
+    Thumbprint, VaultName, VaultObject, VersionId,
 };
 use crate::notice::Notice;
 use crate::plan::VaultContent;
@@ -519,4 +519,33 @@ pub trait VaultWriter: Send + Sync {
         name: &ObjectName,
         secret: &SecretValue,
     ) -> Result<SecretObject, PortError>;
+}
+
+/// A subscription that the identity sees.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscription {
+    /// Its id, a GUID.
+    pub id: String,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Whether its resources may be read: not of one that is disabled or deleted.
+    pub readable: bool,
+}
+
+/// A public IP address as Resource Manager sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicAddress {
+    /// The DNS name that Azure gave it, if it was given one.
+    pub fqdn: Option<String>,
+}
+
+/// Finds what is deployed, of which no configuration tells yet. Every call is safe to repeat.
+#[async_trait]
+pub trait Inventory: Send + Sync {
+    /// The subscriptions that the identity sees, whatever number of pages that takes.
+    async fn subscriptions(&self) -> Result<Vec<Subscription>, PortError>;
+    /// The key vaults of a subscription, whatever number of pages that takes.
+    async fn vaults(&self, subscription: &str) -> Result<Vec<SourceVaultId>, PortError>;
+    /// One public IP address.
+    async fn public_address(&self, address: &PublicAddressId) -> Result<PublicAddress, PortError>;
 }

@@ -3,6 +3,7 @@
 //!
 //! [`pass::look`] collects an observation and plans; [`rollout::start`] carries one approved update to its ending.
 
+pub mod discover;
 pub mod locks;
 pub mod outside;
 pub mod pass;

@@ -61,7 +61,12 @@ pub(crate) async fn observe_for_undo(
     observation
 }
 
-async fn look_at(wanted: BTreeSet<Need>, outside: &Outside, world: &World, observation: &mut Observation) {
+pub(crate) async fn look_at(
+    wanted: BTreeSet<Need>,
+    outside: &Outside,
+    world: &World,
+    observation: &mut Observation,
+) {
     let mut keys = Vec::new();
     let mut certificates = Vec::new();
     let mut secrets = Vec::new();

@@ -1,6 +1,7 @@
 //! Azure Resource Manager in front of everything else: who calls, whether they may, which api-version, which resource,
 //! and the headers that every reply carries.
 
+pub mod addresses;
 pub(crate) mod problem;
 pub mod rights;
 pub(crate) mod route;
@@ -35,6 +36,19 @@ const KEY_VAULT_VERSIONS: [&str; 9] = [
 /// api-versions of the list of subscriptions.
 const SUBSCRIPTION_VERSIONS: [&str; 5] =
     ["2016-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"];
+
+/// api-versions of Microsoft.Network in Microsoft's specifications, of which there are several a year.
+const NETWORK_VERSIONS: [&str; 9] = [
+    "2018-11-01",
+    "2019-11-01",
+    "2020-11-01",
+    "2021-08-01",
+    "2022-07-01",
+    "2023-09-01",
+    "2024-01-01",
+    "2024-05-01",
+    "2025-01-01",
+];
 
 /// What a request is about, once it is known who asks.
 pub(crate) struct Asked<'a> {
@@ -107,6 +121,9 @@ fn dispatch(
         Route::Vault { subscription, group, name } => {
             vaults::get(cloud, &asked, &subscription, &group, &name)
         }
+        Route::PublicAddress { subscription, group, name } => {
+            addresses::get(cloud, &asked, &subscription, &group, &name)
+        }
         route => service::answer(cloud, &asked, route),
     }
 }
@@ -150,6 +167,7 @@ fn api_version(cloud: &Cloud, request: &Request, route: &Route) -> Result<String
     let (known, kind): (Vec<&str>, &str) = match route {
         Route::Subscriptions => (SUBSCRIPTION_VERSIONS.to_vec(), "subscriptions"),
         Route::Vaults { .. } | Route::Vault { .. } => (KEY_VAULT_VERSIONS.to_vec(), "vaults"),
+        Route::PublicAddress { .. } => (NETWORK_VERSIONS.to_vec(), "publicIPAddresses"),
         Route::Services { .. } | Route::Service { .. } => {
             (cloud.api_versions.iter().map(String::as_str).collect(), "cloudServices")
         }
@@ -225,6 +243,9 @@ fn authorize(cloud: &Cloud, asked: &Asked<'_>, route: &Route) -> Result<(), Prob
         (Route::Subscriptions | Route::Operation { .. }, _) => return Ok(()),
         (Route::Vaults { .. } | Route::Vault { .. }, _) => {
             (rights.read_vaults, "Microsoft.KeyVault/vaults/read")
+        }
+        (Route::PublicAddress { .. }, _) => {
+            (rights.read_addresses, "Microsoft.Network/publicIPAddresses/read")
         }
         (Route::Services { .. }, _) => (rights.read, "Microsoft.Compute/cloudServices/read"),
         (Route::Service { part, .. }, "GET") => {

@@ -61,6 +61,8 @@ pub enum Call {
     GetOperation,
     /// List of subscriptions.
     ListSubscriptions,
+    /// A public IP address.
+    GetPublicAddress,
     /// Anything else.
     Other,
 }

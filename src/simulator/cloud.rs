@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::arm;
+use crate::arm::addresses::PublicAddress;
 use crate::arm::rights::Rights;
 use crate::call::Call;
 use crate::clock::{Clock, Durations, Pace};
@@ -53,6 +54,8 @@ pub struct Cloud {
     pub publisher: Publisher,
     /// Cloud services.
     pub services: Vec<Service>,
+    /// Public IP addresses.
+    pub public_addresses: Vec<PublicAddress>,
     /// Operations by id.
     pub operations: BTreeMap<String, Operation>,
     /// What goes wrong.
@@ -103,6 +106,7 @@ impl Cloud {
             vaults: Vec::new(),
             publisher,
             services: Vec::new(),
+            public_addresses: Vec::new(),
             operations: BTreeMap::new(),
             faults: Faults::default(),
             ledger: Ledger::default(),

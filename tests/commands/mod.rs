@@ -2,6 +2,7 @@
 
 mod check;
 mod configuration;
+mod discover;
 mod help;
 mod inspect;
 mod journal;

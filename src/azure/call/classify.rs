@@ -183,7 +183,7 @@ fn kind(call: &Call, status: u16, said: &Said) -> FaultKind {
 fn forbidden(call: &Call, said: &Said) -> FaultKind {
     match call.subject {
         Subject::Objects { .. } | Subject::Object { .. } => {}
-        Subject::Subscription | Subject::Service | Subject::VaultResource { .. } => {
+        Subject::Subscription | Subject::Service | Subject::VaultResource { .. } | Subject::PublicAddress => {
             return if said.has_code("RequestDisallowedByPolicy") {
                 FaultKind::Refused
             } else {

@@ -39,6 +39,12 @@ pub enum Operation {
     CertificateImport,
     /// A new version of a vault secret.
     SecretSet,
+    /// One page of the subscriptions.
+    SubscriptionList,
+    /// One page of a subscription's key vaults.
+    VaultResourceList,
+    /// A public IP address.
+    PublicAddress,
 }
 
 impl Operation {
@@ -59,13 +65,21 @@ impl Operation {
             Self::VaultResource => "vault_resource",
             Self::CertificateImport => "certificate_import",
             Self::SecretSet => "secret_set",
+            Self::SubscriptionList => "subscription_list",
+            Self::VaultResourceList => "vault_resource_list",
+            Self::PublicAddress => "public_address",
         }
     }
 
     /// What the token of such a call is for.
     pub fn audience(self) -> &'static str {
         match self {
-            Self::VaultList | Self::VaultVersions | Self::VaultCertificate | Self::VaultSecret => "Key Vault",
+            Self::VaultList
+            | Self::VaultVersions
+            | Self::VaultCertificate
+            | Self::VaultSecret
+            | Self::CertificateImport
+            | Self::SecretSet => "Key Vault",
             Self::ServiceList
             | Self::ServiceRead
             | Self::ServicePut
@@ -73,7 +87,10 @@ impl Operation {
             | Self::RoleInstances
             | Self::UpdateDomains
             | Self::UpdateDomainWalk
-            | Self::VaultResource => "Azure Resource Manager",
+            | Self::VaultResource
+            | Self::SubscriptionList
+            | Self::VaultResourceList
+            | Self::PublicAddress => "Azure Resource Manager",
         }
     }
 }

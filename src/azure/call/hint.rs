@@ -22,6 +22,8 @@ pub(crate) enum Subject {
     Service,
     /// A key vault as a resource.
     VaultResource { vault: VaultName },
+    /// A public IP address.
+    PublicAddress,
 }
 
 /// Who asked, and where.
@@ -64,6 +66,11 @@ fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<
         (FaultKind::Forbidden, Subject::Subscription) => {
             "the identity needs the role `Reader` on the subscription: az role assignment create --assignee \
              <object id> --role Reader --scope /subscriptions/<subscription id>"
+                .to_owned()
+        }
+        (FaultKind::Forbidden, Subject::PublicAddress) => {
+            "the identity needs `Microsoft.Network/publicIPAddresses/read`: az role assignment create --assignee \
+             <object id> --role Reader --scope <public IP address id>"
                 .to_owned()
         }
         (FaultKind::Forbidden, Subject::Service) => match call.operation {

@@ -329,9 +329,10 @@ impl Caller {
     fn scope(&self, call: &Call) -> &str {
         match call.subject {
             Subject::Objects { .. } | Subject::Object { .. } => &self.cloud.vault_scope,
-            Subject::Subscription | Subject::Service | Subject::VaultResource { .. } => {
-                &self.cloud.resource_manager_scope
-            }
+            Subject::Subscription
+            | Subject::Service
+            | Subject::VaultResource { .. }
+            | Subject::PublicAddress => &self.cloud.resource_manager_scope,
         }
     }
 

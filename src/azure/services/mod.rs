@@ -1,6 +1,8 @@
-//! Cloud services and key vaults in Resource Manager: reads, the one PUT, operations, instances, update domains.
+//! Cloud services and key vaults in Resource Manager: reads, the one PUT, operations, instances, update domains; and
+//! what is deployed at all.
 
 mod instances;
+mod inventory;
 mod operation;
 
 use std::sync::Arc;
@@ -54,6 +56,25 @@ impl Services {
         self.call(operation, format!("{doing} `{}`", service.name()), &path, version, Subject::Service)
     }
 
+    /// A list of a whole subscription, whose id comes from a person or an answer.
+    fn in_subscription(
+        &self,
+        operation: Operation,
+        doing: String,
+        (subscription, below): (&str, &str),
+        api_version: &str,
+    ) -> Result<Call, PortError> {
+        let plain = (1..=64).contains(&subscription.len())
+            && subscription.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        let path = format!("/subscriptions/{}/{below}", if plain { subscription } else { "-" });
+        let call = self.call(operation, doing, &path, api_version, Subject::Subscription)?;
+        if !plain {
+            let message = "the subscription id is malformed; expected a GUID";
+            return Err(PortError::Permanent(call.fault(FaultKind::Refused, message)));
+        }
+        Ok(call)
+    }
+
     /// How a write that was accepted is followed.
     fn handle(call: &Call, answer: &Answer) -> OperationHandle {
         // A handle that points elsewhere is kept as it is: the write was accepted, and `operation` refuses to follow
@@ -78,18 +99,9 @@ fn model(call: &Call, value: Value) -> Result<CloudServiceModel, PortError> {
 impl CloudServices for Services {
     async fn list(&self, subscription: &str) -> Result<Vec<CloudServiceModel>, PortError> {
         let doing = format!("listing the cloud services of subscription `{}`", printable(subscription));
-        let plain = (1..=64).contains(&subscription.len())
-            && subscription.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-        let path = format!(
-            "/subscriptions/{}/providers/Microsoft.Compute/cloudServices",
-            if plain { subscription } else { "-" }
-        );
         let version = &self.caller.cloud.cloud_services_api_version;
-        let call = self.call(Operation::ServiceList, doing, &path, version, Subject::Subscription)?;
-        if !plain {
-            let message = "the subscription id is malformed; expected a GUID";
-            return Err(PortError::Permanent(call.fault(FaultKind::Refused, message)));
-        }
+        let below = "providers/Microsoft.Compute/cloudServices";
+        let call = self.in_subscription(Operation::ServiceList, doing, (subscription, below), version)?;
         self.caller
             .read_pages(call, |item| {
                 CloudServiceModel::new(item.value().clone())

@@ -70,7 +70,8 @@ pub(super) fn resource(text: &str, provider: &str, collection: &str) -> Result<[
 /// The `key/value` pairs of a resource id; known keys in lower case. `None` where the text is no such sequence or
 /// holds characters that would change the meaning of a URL.
 fn resource_segments(text: &str) -> Option<Vec<(&'static str, &str)>> {
-    const KEYS: [&str; 5] = ["subscriptions", "resourcegroups", "providers", "cloudservices", "vaults"];
+    const KEYS: [&str; 6] =
+        ["subscriptions", "resourcegroups", "providers", "cloudservices", "vaults", "publicipaddresses"];
     let rest = text.strip_prefix('/')?;
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let parts: Vec<&str> = rest.split('/').collect();

@@ -2,12 +2,14 @@
 
 mod cloud_service;
 mod parse;
+mod public_address;
 mod rollout;
 mod thumbprint;
 mod vault;
 
 pub use cloud_service::{CloudServiceId, RoleName};
 pub use parse::ParseIdError;
+pub use public_address::PublicAddressId;
 pub use rollout::RolloutId;
 pub use thumbprint::Thumbprint;
 pub(crate) use thumbprint::is_ignored_in_thumbprint;

@@ -8,7 +8,7 @@ use crate::target::cloud_service::OsProfile;
 
 /// The certificate that encrypts the password of remote desktop users. The setting beside it holds a password that
 /// only this certificate opens, so that replacing it breaks the login: it is left alone unless it is mapped.
-const REMOTE_ACCESS: &str = "Microsoft.WindowsAzure.Plugins.RemoteAccess.PasswordEncryption";
+pub(crate) const REMOTE_ACCESS: &str = "Microsoft.WindowsAzure.Plugins.RemoteAccess.PasswordEncryption";
 
 /// One thing that is followed.
 #[derive(Clone, Debug, PartialEq, Eq)]

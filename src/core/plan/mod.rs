@@ -22,6 +22,8 @@ mod vaults;
 #[cfg(test)]
 pub(crate) mod tests;
 
+pub(crate) use follow::REMOTE_ACCESS;
+
 pub use approval::{ApprovedUpdate, NotApproved};
 pub use foreseen::{Foresight, foresee};
 pub use needs::{Need, followed_objects, needs};

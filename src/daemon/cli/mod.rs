@@ -7,6 +7,7 @@ mod asking;
 pub mod certificate_file;
 pub mod check;
 mod confirm;
+pub mod discover;
 pub mod elapsed;
 pub mod endings;
 pub mod exit;
@@ -124,6 +125,7 @@ enum Command {
     Resume(pause::ResumeArguments),
     Notify(notify::NotifyArguments),
     Upload(upload::UploadArguments),
+    Discover(discover::DiscoverArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -247,6 +249,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),
         Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
         Command::Upload(arguments) => on_runtime(upload::run(arguments, &context)),
+        Command::Discover(arguments) => on_runtime(discover::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -25,16 +25,16 @@ impl Environment {
         Self(std::env::vars_os().filter_map(text).collect())
     }
 
+    /// With one variable more, or another value of it.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: &str) -> Self {
+        self.0.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
     /// The value of a variable.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.0.get(name).map(String::as_str)
-    }
-
-    /// The same with a variable set.
-    #[must_use]
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
-        self.0.insert(name.to_owned(), value.to_owned());
-        self
     }
 
     /// The variables that override settings: name, key path, value. An empty variable counts as absent, as shells and

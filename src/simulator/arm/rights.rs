@@ -9,6 +9,8 @@ pub struct Rights {
     pub write: bool,
     /// Read vaults as resources.
     pub read_vaults: bool,
+    /// Read public IP addresses.
+    pub read_addresses: bool,
     /// `Microsoft.KeyVault/vaults/deploy/action`.
     pub deploy: Deploy,
 }
@@ -25,12 +27,18 @@ pub enum Deploy {
 impl Rights {
     /// Everything.
     pub fn all() -> Self {
-        Self { read: true, write: true, read_vaults: true, deploy: Deploy::AllVaults }
+        Self { read: true, write: true, read_vaults: true, read_addresses: true, deploy: Deploy::AllVaults }
     }
 
     /// Nothing.
     pub fn none() -> Self {
-        Self { read: false, write: false, read_vaults: false, deploy: Deploy::Vaults(Vec::new()) }
+        Self {
+            read: false,
+            write: false,
+            read_vaults: false,
+            read_addresses: false,
+            deploy: Deploy::Vaults(Vec::new()),
+        }
     }
 
     pub(crate) fn may_deploy(&self, vault: &str) -> bool {

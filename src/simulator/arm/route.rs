@@ -12,6 +12,7 @@ pub(crate) enum Route {
     Operation { subscription: String, id: String },
     Vaults { subscription: String, group: Option<String> },
     Vault { subscription: String, group: String, name: String },
+    PublicAddress { subscription: String, group: String, name: String },
 }
 
 /// What of a cloud service.
@@ -50,6 +51,16 @@ impl Route {
             ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.keyvault", "vaults", _] => {
                 Some(Route::Vault { subscription: at(1), group: at(3), name: at(7) })
             }
+            [
+                "subscriptions",
+                _,
+                "resourcegroups",
+                _,
+                "providers",
+                "microsoft.network",
+                "publicipaddresses",
+                _,
+            ] => Some(Route::PublicAddress { subscription: at(1), group: at(3), name: at(7) }),
             ["subscriptions", _, "resourcegroups", _, "providers", "microsoft.compute", "cloudservices"] => {
                 Some(Route::Services { subscription: at(1), group: Some(at(3)) })
             }
@@ -79,6 +90,7 @@ impl Route {
             (Route::Operation { .. }, "GET") => Call::GetOperation,
             (Route::Vaults { .. }, "GET") => Call::ListVaults,
             (Route::Vault { .. }, "GET") => Call::GetVault,
+            (Route::PublicAddress { .. }, "GET") => Call::GetPublicAddress,
             (Route::Service { part, .. }, method) => part.call(method),
             _ => Call::Other,
         }
@@ -91,14 +103,17 @@ impl Route {
             | Route::Service { subscription, .. }
             | Route::Operation { subscription, .. }
             | Route::Vaults { subscription, .. }
-            | Route::Vault { subscription, .. } => Some(subscription),
+            | Route::Vault { subscription, .. }
+            | Route::PublicAddress { subscription, .. } => Some(subscription),
         }
     }
 
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
             Route::Services { group, .. } | Route::Vaults { group, .. } => group.as_deref(),
-            Route::Service { group, .. } | Route::Vault { group, .. } => Some(group),
+            Route::Service { group, .. }
+            | Route::Vault { group, .. }
+            | Route::PublicAddress { group, .. } => Some(group),
             Route::Subscriptions | Route::Operation { .. } => None,
         }
     }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 
 use super::{RESOURCE_GROUP, SUBSCRIPTION, Stored};
+use crate::arm::addresses::PublicAddress;
 use crate::cloud::Cloud;
 use crate::service::cscfg::Cscfg;
 use crate::service::instance::Holdings;
@@ -208,6 +209,15 @@ impl ServicePlan {
         if !self.powered {
             service.power_off_now();
         }
+        let (at, name) =
+            ((service.id.subscription.as_str(), service.id.resource_group.as_str()), &service.id.name);
+        cloud.public_addresses.push(PublicAddress::labelled(
+            &cloud.names,
+            at,
+            &format!("{name}-ip"),
+            &service.location,
+            name,
+        ));
         cloud.services.push(service);
         cloud.services.last_mut().expect("one was just added")
     }

@@ -185,3 +185,29 @@ fn a_restart_is_answered_as_recorded() {
     world.cloud.finish();
     assert_eq!(world.states(), ["RoleStateStarted"; 4]);
 }
+
+#[test]
+fn the_public_address_of_a_service_has_a_dns_name_where_a_label_was_chosen() {
+    let mut world = World::new();
+    let model = world.get("");
+    let frontend = &model["properties"]["networkProfile"]["loadBalancerConfigurations"][0]["properties"]["frontendIpConfigurations"]
+        [0]["properties"];
+    let id = frontend["publicIPAddress"]["id"].as_str().unwrap().to_owned();
+    let address = world.send("GET", &format!("{id}?api-version=2020-11-01"), None);
+    let properties = &address.body.as_ref().unwrap()["properties"];
+    assert_eq!(properties["dnsSettings"]["fqdn"], "shop.chinaeast2.cloudapp.chinacloudapi.cn");
+
+    world.cloud.public_addresses[0].dns = None;
+    let address = world.send("GET", &format!("{id}?api-version=2020-11-01"), None);
+    assert!(address.body.as_ref().unwrap()["properties"].get("dnsSettings").is_none());
+
+    let unknown = world.send("GET", &format!("{id}?api-version=1999-01-01"), None);
+    assert_eq!((unknown.status, code(&unknown)), (400, "NoRegisteredProviderFound"));
+    let absent = world.send("GET", &format!("{id}-two?api-version=2020-11-01"), None);
+    assert_eq!((absent.status, code(&absent)), (404, "ResourceNotFound"));
+    let rights = Rights { read_addresses: false, ..Rights::all() };
+    world.cloud.rights.insert(OBJECT_ID.to_owned(), rights);
+    let denied = world.send("GET", &format!("{id}?api-version=2020-11-01"), None);
+    assert_eq!((denied.status, code(&denied)), (403, "AuthorizationFailed"));
+    assert!(message(&denied).contains("publicIPAddresses/read"));
+}

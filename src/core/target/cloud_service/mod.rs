@@ -2,6 +2,7 @@
 
 mod instances;
 mod model;
+mod network;
 mod operation;
 mod os_profile;
 
