@@ -4,6 +4,7 @@
 pub mod certificate;
 pub mod cloud;
 pub mod cscfg;
+pub mod doctor;
 pub mod event;
 pub mod gap;
 pub mod id;
