@@ -35,6 +35,12 @@ pub enum Operation {
     UpdateDomainWalk,
     /// A key vault as a resource.
     VaultResource,
+    /// One page of what is permitted at a scope.
+    Permissions,
+    /// One page of a vault's event subscriptions.
+    EventSubscriptions,
+    /// The time of a server.
+    ServerTime,
 }
 
 impl Operation {
@@ -53,6 +59,9 @@ impl Operation {
             Self::UpdateDomains => "update_domains",
             Self::UpdateDomainWalk => "update_domain_walk",
             Self::VaultResource => "vault_resource",
+            Self::Permissions => "permissions",
+            Self::EventSubscriptions => "event_subscriptions",
+            Self::ServerTime => "server_time",
         }
     }
 }
