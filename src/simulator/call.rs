@@ -61,6 +61,10 @@ pub enum Call {
     GetOperation,
     /// List of subscriptions.
     ListSubscriptions,
+    /// What the caller may do with a resource.
+    ListPermissions,
+    /// List of a vault's event subscriptions.
+    ListEventSubscriptions,
     /// Anything else.
     Other,
 }

@@ -12,6 +12,8 @@ pub(crate) enum Route {
     Operation { subscription: String, id: String },
     Vaults { subscription: String, group: Option<String> },
     Vault { subscription: String, group: String, name: String },
+    Permissions { of: Box<Route> },
+    EventSubscriptions { subscription: String, group: String, vault: String },
 }
 
 /// What of a cloud service.
@@ -29,11 +31,27 @@ pub(crate) enum Part {
 
 impl Route {
     pub(crate) fn of(request: &Request) -> Option<Self> {
-        let segments = request.segments();
+        Self::of_segments(&request.segments())
+    }
+
+    fn of_segments(segments: &[String]) -> Option<Self> {
         let lower: Vec<String> = segments.iter().map(|part| part.to_ascii_lowercase()).collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         let at = |index: usize| segments[index].clone();
         match lower.as_slice() {
+            // An extension resource: below any other.
+            [.., "providers", "microsoft.authorization", "permissions"] => {
+                let of = Self::of_segments(&segments[..segments.len() - 3])?;
+                Some(Route::Permissions { of: Box::new(of) })
+            }
+            [.., "providers", "microsoft.eventgrid", "eventsubscriptions"] => {
+                match Self::of_segments(&segments[..segments.len() - 3])? {
+                    Route::Vault { subscription, group, name } => {
+                        Some(Route::EventSubscriptions { subscription, group, vault: name })
+                    }
+                    _ => None,
+                }
+            }
             ["subscriptions"] => Some(Route::Subscriptions),
             ["subscriptions", _, "providers", "microsoft.compute", "cloudservices"] => {
                 Some(Route::Services { subscription: at(1), group: None })
@@ -79,6 +97,8 @@ impl Route {
             (Route::Operation { .. }, "GET") => Call::GetOperation,
             (Route::Vaults { .. }, "GET") => Call::ListVaults,
             (Route::Vault { .. }, "GET") => Call::GetVault,
+            (Route::Permissions { .. }, "GET") => Call::ListPermissions,
+            (Route::EventSubscriptions { .. }, "GET") => Call::ListEventSubscriptions,
             (Route::Service { part, .. }, method) => part.call(method),
             _ => Call::Other,
         }
@@ -87,18 +107,23 @@ impl Route {
     pub(crate) fn subscription(&self) -> Option<&str> {
         match self {
             Route::Subscriptions => None,
+            Route::Permissions { of } => of.subscription(),
             Route::Services { subscription, .. }
             | Route::Service { subscription, .. }
             | Route::Operation { subscription, .. }
             | Route::Vaults { subscription, .. }
-            | Route::Vault { subscription, .. } => Some(subscription),
+            | Route::Vault { subscription, .. }
+            | Route::EventSubscriptions { subscription, .. } => Some(subscription),
         }
     }
 
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
             Route::Services { group, .. } | Route::Vaults { group, .. } => group.as_deref(),
-            Route::Service { group, .. } | Route::Vault { group, .. } => Some(group),
+            Route::Permissions { of } => of.group(),
+            Route::Service { group, .. }
+            | Route::Vault { group, .. }
+            | Route::EventSubscriptions { group, .. } => Some(group),
             Route::Subscriptions | Route::Operation { .. } => None,
         }
     }
@@ -161,6 +186,7 @@ mod tests {
             ("PUT", "/a", Call::PutCloudService),
             ("PUT", "/a/updateDomains/0", Call::WalkUpdateDomain),
             ("GET", "/a/roleInstances/R_IN_0/instanceView", Call::GetRoleInstance),
+            ("GET", "/a/providers/Microsoft.Authorization/permissions", Call::ListPermissions),
             ("POST", "/a/restart", Call::PowerAction),
             ("DELETE", "/a", Call::Other),
         ] {
