@@ -6,6 +6,7 @@ pub mod approve;
 mod asking;
 pub mod check;
 mod confirm;
+pub mod doctor;
 pub mod elapsed;
 pub mod endings;
 pub mod exit;
@@ -118,6 +119,7 @@ enum Command {
     Pause(pause::PauseArguments),
     Resume(pause::ResumeArguments),
     Notify(notify::NotifyArguments),
+    Doctor(doctor::DoctorArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -212,6 +214,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Pause(arguments) => on_runtime(pause::pause(arguments, &context)),
         Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),
         Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
+        Command::Doctor(arguments) => on_runtime(doctor::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),
