@@ -13,7 +13,7 @@ fn of_the_program() {
 #[test]
 fn of_each_command() {
     let place = Place::new();
-    for command in ["check", "inspect", "plan", "apply", "history", "restore", "release"] {
+    for command in ["check", "inspect", "plan", "apply", "history", "restore", "release", "doctor"] {
         snapshot!(format!("help_{command}"), place.run(&[command, "--help"]).shown());
     }
 }

@@ -2,6 +2,7 @@
 
 mod check;
 mod configuration;
+mod doctor;
 mod help;
 mod inspect;
 mod journal;
