@@ -281,7 +281,7 @@ fn steady(text: &str) -> String {
         }
         shown.push(changed.join(" "));
     }
-    shown.join("\n")
+    shown.join("\n").replace("20[DATE]", "[DATE]")
 }
 
 /// The line of a check in what was printed, and the line that mends it.

@@ -95,20 +95,12 @@ pub fn findings(evidence: &SubscriptionEvidence, webhook: &WebhookCredentials, a
                     format!("none of the {count} event subscriptions of vault `{vault}` delivers to `{PATH}`")
                 }
             };
-            let credentials = match (&webhook.header, &webhook.entra) {
-                (_, Some((tenant, audiences))) => format!(
-                    " --azure-active-directory-tenant-id {tenant} --azure-active-directory-application-id-or-uri {}",
-                    audiences.first().map_or("<application>", String::as_str)
-                ),
-                (Some(header), None) => {
-                    format!(" --delivery-attribute-mapping {header} static '<the secret>' true")
-                }
-                (None, None) => String::new(),
-            };
-            vec![
-                Finding::new(check, &subject, Verdict::Warning, what)
-                    .mend(az.subscribe(id.as_str(), &credentials)),
-            ]
+            let credentials = flags(webhook);
+            vec![Finding::new(check, &subject, Verdict::Warning, what).mend(az.subscribe(
+                "certroll",
+                id.as_str(),
+                &credentials,
+            ))]
         }
     }
 }
@@ -166,14 +158,27 @@ fn problems(
             update("--subject-begins-with '' --subject-ends-with ''".to_owned()),
         );
     }
-    if let Some((what, change)) = credentials(one, webhook) {
-        add(what, update(change));
+    // `update` takes no tenant: it is made anew under its name.
+    if let Some(what) = credentials(one, webhook) {
+        add(what, az.subscribe(&one.name, id.as_str(), &flags(webhook)));
     }
     found
 }
 
+/// The flags by which a subscription sends what the webhook believes.
+fn flags(webhook: &WebhookCredentials) -> String {
+    match (&webhook.header, &webhook.entra) {
+        (_, Some((tenant, audiences))) => format!(
+            " --azure-active-directory-tenant-id {tenant} --azure-active-directory-application-id-or-uri {}",
+            audiences.first().map_or("'<application>'", String::as_str)
+        ),
+        (Some(header), None) => format!(" --delivery-attribute-mapping {header} static '<the secret>' true"),
+        (None, None) => String::new(),
+    }
+}
+
 /// What is wrong with the credentials that a subscription sends, if anything that can be seen is.
-fn credentials(one: &EventSubscription, webhook: &WebhookCredentials) -> Option<(String, String)> {
+fn credentials(one: &EventSubscription, webhook: &WebhookCredentials) -> Option<String> {
     // Azure shows addresses without their query: a secret there gets the benefit of the doubt.
     let believes_everybody = webhook.header.is_none() && webhook.entra.is_none();
     if webhook.query.is_some() || believes_everybody {
@@ -185,28 +190,17 @@ fn credentials(one: &EventSubscription, webhook: &WebhookCredentials) -> Option<
     }
     let Some((tenant, audiences)) = &webhook.entra else {
         let header = webhook.header.as_deref().unwrap_or_default();
-        return Some((
-            format!("does not send the header `{header}`, which the webhook asks for"),
-            format!("--delivery-attribute-mapping {header} static '<the secret>' true"),
-        ));
+        return Some(format!("does not send the header `{header}`, which the webhook asks for"));
     };
     let bare = |audience: &str| audience.trim_start_matches("api://").to_ascii_lowercase();
-    let wanted = audiences.first().map_or("<application>", String::as_str);
-    let change = format!(
-        "--endpoint '<address of the webhook>' --azure-active-directory-tenant-id {tenant} \
-         --azure-active-directory-application-id-or-uri {wanted}"
-    );
     match (&one.tenant, &one.application) {
         (Some(found), _) if !found.eq_ignore_ascii_case(tenant) => {
-            Some((format!("sends tokens of tenant `{found}`; the webhook believes `{tenant}`"), change))
+            Some(format!("sends tokens of tenant `{found}`; the webhook believes `{tenant}`"))
         }
-        (Some(_), Some(found)) if !audiences.iter().any(|audience| bare(audience) == bare(found)) => Some((
-            format!("sends tokens for `{found}`; the webhook takes `{}`", audiences.join("`, `")),
-            change,
-        )),
+        (Some(_), Some(found)) if !audiences.iter().any(|audience| bare(audience) == bare(found)) => {
+            Some(format!("sends tokens for `{found}`; the webhook takes `{}`", audiences.join("`, `")))
+        }
         (Some(_), _) => None,
-        (None, _) => {
-            Some(("sends no credentials; the webhook asks for a token of Entra ID".to_owned(), change))
-        }
+        (None, _) => Some("sends no credentials; the webhook asks for a token of Entra ID".to_owned()),
     }
 }

@@ -1,6 +1,8 @@
 //! The commands that mend. Each is one line that can be copied; role names are those of Microsoft's lists of built-in
 //! roles.
 
+use std::net::IpAddr;
+
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -96,18 +98,18 @@ impl Az {
         Mend::Command(format!("az keyvault update --name {vault} --enabled-for-deployment true"))
     }
 
-    /// Lets an address through the vault's firewall.
-    pub fn admit(&self, vault: &VaultName) -> Mend {
-        Mend::Command(format!(
-            "az keyvault network-rule add --name {vault} --ip-address '<address of this machine>'"
-        ))
+    /// Lets an address through the vault's firewall: the one that the vault says it saw, where it says so.
+    pub fn admit(&self, vault: &VaultName, seen: Option<IpAddr>) -> Mend {
+        let address = seen.map_or_else(|| "'<address of this machine>'".to_owned(), |seen| seen.to_string());
+        Mend::Command(format!("az keyvault network-rule add --name {vault} --ip-address {address}"))
     }
 
-    /// Makes an event subscription of a vault.
-    pub fn subscribe(&self, vault_id: &str, credentials: &str) -> Mend {
+    /// Makes an event subscription of a vault, or makes the one of that name anew.
+    pub fn subscribe(&self, name: &str, vault_id: &str, credentials: &str) -> Mend {
         Mend::Command(format!(
-            "az eventgrid event-subscription create --name certroll --source-resource-id {} --endpoint \
+            "az eventgrid event-subscription create --name {} --source-resource-id {} --endpoint \
              '<address of the webhook>' --included-event-types {}{credentials}",
+            quoted(name),
             quoted(vault_id),
             super::events::WANTED.join(" ")
         ))

@@ -24,7 +24,7 @@ pub use check::Check;
 pub use mend::{Az, Mend, Principal};
 
 use crate::id::{CloudServiceId, VaultName};
-use crate::ports::{FaultKind, PortError};
+use crate::ports::{FaultKind, PortError, PortFault};
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -161,8 +161,15 @@ fn failed(check: Check, subject: &Subject, error: &PortError) -> Finding {
         | FaultKind::TimedOut
         | FaultKind::Malformed => Verdict::NotChecked,
     };
-    // A token that nobody gave is a finding of its own, with all its reasons.
-    let what = if fault.kind == FaultKind::NoToken { fault.kind.to_string() } else { fault.to_string() };
+    let what = match fault.kind {
+        // A token that nobody gave is a finding of its own, with all its reasons.
+        FaultKind::NoToken => fault.kind.to_string(),
+        // The check and the command say more than the service's paragraph.
+        FaultKind::Forbidden | FaultKind::Firewall => {
+            PortFault { message: String::new(), ..fault.clone() }.to_string()
+        }
+        _ => fault.to_string(),
+    };
     let finding = Finding::new(check, subject, verdict, what);
     match &fault.hint {
         Some(hint) if verdict == Verdict::Failure => finding.mend(Mend::Words(hint.clone())),

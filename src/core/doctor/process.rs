@@ -178,7 +178,9 @@ fn directory(evidence: &JournalEvidence) -> Finding {
                 .mend(Mend::Command(format!("install -d -m 0700 -o '<user of certroll>' {quoted}")))
         }
         DirectoryEvidence::Unknown(reason) => {
-            Finding::new(check, &subject, Verdict::Failure, format!("`{path}` cannot be looked at: {reason}"))
+            let what = format!("`{path}` cannot be looked at: {reason}");
+            let mend = "name a directory in `[journal]` that the user of certroll can enter, or make";
+            Finding::new(check, &subject, Verdict::Failure, what).mend(Mend::Words(mend.into()))
         }
     }
 }

@@ -179,7 +179,7 @@ fn each_fault_of_a_vault_has_its_command() {
         ),
         (
             |vault| {
-                vault.resource.as_mut().unwrap().1 = Err(fault(FaultKind::Forbidden, "AuthorizationFailed"))
+                vault.resource.as_mut().unwrap().1 = Err(fault(FaultKind::Forbidden, "AuthorizationFailed"));
             },
             Check::VaultRead,
             Verdict::Warning,
@@ -344,7 +344,7 @@ fn subscriptions_are_compared_with_the_webhook() {
         (with(&|one| one.schema = Some("CustomInputSchema".to_owned())), &open, "`CustomInputSchema`"),
         (
             with(&|one| {
-                one.event_types = Some(vec!["Microsoft.KeyVault.SecretNewVersionCreated".to_owned()])
+                one.event_types = Some(vec!["Microsoft.KeyVault.SecretNewVersionCreated".to_owned()]);
             }),
             &open,
             "leaves out `Microsoft.KeyVault.CertificateNewVersionCreated`",

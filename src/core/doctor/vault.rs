@@ -1,5 +1,7 @@
 //! A vault: what may be listed and read, and whether services may fetch from it.
 
+use std::net::IpAddr;
+
 use super::permission::{PermissionEntry, permits};
 use super::{Az, Check, Finding, Subject, Verdict, failed};
 use crate::id::{ObjectKind, ObjectName, SourceVaultId, VaultName};
@@ -75,6 +77,14 @@ fn resource(evidence: &VaultEvidence, subject: &Subject, az: &Az, found: &mut Ve
     }
 }
 
+/// The address from which a vault says that it was asked.
+///
+/// Source: the text of published `ForbiddenByFirewall` answers.
+fn seen_address(error: &PortError) -> Option<IpAddr> {
+    let (_, after) = error.fault().message.split_once("Client address: ")?;
+    after.split_whitespace().next()?.parse().ok()
+}
+
 /// Whether a failure is one of the way to the vault, which says nothing of permissions.
 fn is_of_the_way(error: &PortError) -> bool {
     match error.kind() {
@@ -116,7 +126,7 @@ fn objects(evidence: &VaultEvidence, subject: &Subject, az: &Az, found: &mut Vec
     };
     let mend = |finding: Finding, kind: ObjectKind, error: &PortError| match error.kind() {
         FaultKind::Forbidden => finding.mend(grant(kind, error)),
-        FaultKind::Firewall => finding.mend(az.admit(&evidence.vault)),
+        FaultKind::Firewall => finding.mend(az.admit(&evidence.vault, seen_address(error))),
         _ => finding,
     };
     if let Err(error) = &evidence.secrets

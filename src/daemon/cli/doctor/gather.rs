@@ -17,7 +17,7 @@ use certroll_core::ports::{
     FaultKind, InspectedVault, Inspection, PortError, PortFault, Progress, Recorded, RolloutObserver, Scope,
     Server, VaultReader,
 };
-use certroll_core::target::cloud_service::CloudServiceModel;
+use certroll_core::target::cloud_service::{CloudServiceModel, OsProfile, SecretGroup};
 use certroll_engine::outside::Outside;
 use certroll_engine::pass;
 use certroll_engine::world::World;
@@ -320,8 +320,8 @@ async fn look(policy: &Policy, outside: &Outside) -> Option<PlanReport> {
 
 fn of_service(seen: &Seen<'_>, vaults: &[VaultEvidence], plan: Option<&PlanReport>, az: &Az) -> Vec<Finding> {
     let profile = seen.model.as_ref().ok().and_then(|model| model.os_profile().ok());
-    let groups = profile.iter().flat_map(|profile| profile.groups());
-    let ids: Vec<&SourceVaultId> = groups.map(|group| group.source_vault()).collect();
+    let groups = profile.iter().flat_map(OsProfile::groups);
+    let ids: Vec<&SourceVaultId> = groups.map(SecretGroup::source_vault).collect();
     let resource = |id: &SourceVaultId| -> Option<&Result<InspectedVault, PortError>> {
         let of_id = vaults.iter().filter_map(|vault| vault.resource.as_ref()).find(|(known, _)| known == id);
         of_id.map(|(_, seen)| seen)

@@ -20,8 +20,15 @@ pub(super) fn text(diagnosis: &Diagnosis, all: bool, terminal: &Terminal) -> Str
         if verdict == Verdict::Good && !all {
             continue;
         }
-        for group in folded(findings.iter().filter(|finding| finding.verdict == verdict)) {
-            shown.push_str(&detail(&group, terminal));
+        // What is explained stands apart; what is only named stands together.
+        let is_explained = matches!(verdict, Verdict::Failure | Verdict::Warning);
+        for (at, group) in
+            folded(findings.iter().filter(|finding| finding.verdict == verdict)).iter().enumerate()
+        {
+            if is_explained || at == 0 {
+                shown.push('\n');
+            }
+            shown.push_str(&detail(group, terminal));
         }
     }
     let needs_az = findings.iter().any(|finding| {
@@ -112,7 +119,7 @@ fn detail(group: &[&Finding], terminal: &Terminal) -> String {
     // One line a finding, so that it can be searched and a command copied.
     let line = |text: &str| printable(text).replace('\n', " ");
     let subject = line(&first.subject.to_string());
-    let mut shown = format!("\n{word}: {subject}: {}: {}\n", names.join(", "), line(&first.what));
+    let mut shown = format!("{word}: {subject}: {}: {}\n", names.join(", "), line(&first.what));
     if matches!(first.verdict, Verdict::Failure | Verdict::Warning) {
         let _ = writeln!(shown, "  why:  {}", first.why());
     }
