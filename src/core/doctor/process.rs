@@ -14,7 +14,7 @@ const SPACE_NOTABLE: u64 = 256 * 1024 * 1024;
 /// Free space under which it is a failure: the largest cscfg, its answers and the log beside the database fit in.
 const SPACE_BAD: u64 = 16 * 1024 * 1024;
 
-/// A token that was given.
+/// A token that was given. When it expires says nothing: it is renewed by itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted {
     /// Which identity gave it.
@@ -25,8 +25,6 @@ pub struct Granted {
     pub application: Option<String>,
     /// The object id.
     pub object: Option<String>,
-    /// When it expires.
-    pub until: Timestamp,
 }
 
 /// What asking for a token came to.
@@ -38,12 +36,11 @@ pub fn token(check: Check, granted: &Result<Granted, PortError>) -> Finding {
                 value.as_ref().map(|value| format!(", {name} {value}")).unwrap_or_default()
             };
             let what = format!(
-                "{} gives one{}{}{}, valid until {}",
+                "{} gives one{}{}{}",
                 granted.identity,
                 named("application", &granted.application),
                 named("object", &granted.object),
-                named("tenant", &granted.tenant),
-                granted.until.strftime("%F %H:%MZ")
+                named("tenant", &granted.tenant)
             );
             Finding::good(check, &subject, what)
         }

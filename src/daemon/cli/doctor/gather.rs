@@ -171,14 +171,12 @@ pub(super) async fn within<T>(
 }
 
 async fn token(azure: &Azure, audience: Audience) -> Result<Granted, PortError> {
-    let given = within("getting a token", azure.check_token(audience)).await?;
-    let holder = given.holder;
+    let holder = within("getting a token", azure.check_token(audience)).await?.holder;
     Ok(Granted {
         identity: holder.identity.to_owned(),
         tenant: holder.tenant,
         application: holder.application,
         object: holder.object,
-        until: given.until,
     })
 }
 
