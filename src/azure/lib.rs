@@ -25,7 +25,7 @@ use std::sync::Arc;
 /// Runs commands: how the az command is asked for a token.
 pub use azure_identity::Executor;
 use certroll_core::event::SigningKeys;
-use certroll_core::ports::{CloudServices, Inventory, PortError, VaultReader, VaultWriter};
+use certroll_core::ports::{CloudServices, Inspection, Inventory, PortError, VaultReader, VaultWriter};
 use jiff::Timestamp;
 use reqwest::header::HeaderValue;
 use url::Url;
@@ -33,7 +33,7 @@ use url::Url;
 use call::Caller;
 pub use call::{CallCount, Operation, Outcome, Quota};
 pub use options::{AzureOptions, Limits, Network, Proxy, SetupError};
-use services::Services;
+use services::{Services, Surroundings};
 use signing_keys::{AuthorityHosts, TenantKeys};
 pub use token::{
     ClientCertificate, ClientCertificateError, Environment, IdentityKind, IdentityOptions, ManagedIdentity,
@@ -147,6 +147,11 @@ impl Azure {
     /// Finds what is deployed.
     pub fn inventory(&self) -> Arc<dyn Inventory> {
         Arc::new(Services::new(Arc::clone(&self.caller)))
+    }
+
+    /// Looks at what stands around vaults and services.
+    pub fn inspection(&self) -> Arc<dyn Inspection> {
+        Arc::new(Surroundings::new(Arc::clone(&self.caller)))
     }
 
     /// The keys that tokens of a tenant, given by its id, are signed with. What is returned keeps them, so it is made

@@ -5,6 +5,7 @@ pub mod certificate;
 pub mod cloud;
 pub mod cscfg;
 pub mod discover;
+pub mod doctor;
 pub mod event;
 pub mod gap;
 pub mod id;

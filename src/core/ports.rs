@@ -10,6 +10,7 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::certificate::{PublicKey, VersionFacts};
+use crate::doctor::permission::PermissionEntry;
 use crate::id::{
     CloudServiceId, ObjectKind, ObjectName, PublicAddressId, RolloutId, SecretIdentifier, SourceVaultId,
     Thumbprint, VaultName, VaultObject, VersionId,
@@ -548,4 +549,89 @@ pub trait Inventory: Send + Sync {
     async fn vaults(&self, subscription: &str) -> Result<Vec<SourceVaultId>, PortError>;
     /// One public IP address.
     async fn public_address(&self, address: &PublicAddressId) -> Result<PublicAddress, PortError>;
+}
+
+/// By what a vault decides who may read it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AccessModel {
+    /// Role assignments.
+    Roles,
+    /// Access policies of its own.
+    Policies,
+}
+
+/// A key vault as diagnosis sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InspectedVault {
+    /// What a rollout needs to know of it.
+    pub resource: VaultResource,
+    /// By what it decides.
+    pub access: AccessModel,
+}
+
+/// An event subscription of a vault that delivers to a webhook.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventSubscription {
+    /// Its name.
+    pub name: String,
+    /// `provisioningState`.
+    pub state: Option<String>,
+    /// The endpoint's address without its query, which is not shown.
+    pub base_url: Option<String>,
+    /// The types that are delivered; `None` is all.
+    pub event_types: Option<Vec<String>>,
+    /// What the subject must begin with; empty is anything.
+    pub subject_begins: String,
+    /// What it must end with.
+    pub subject_ends: String,
+    /// `eventDeliverySchema`.
+    pub schema: Option<String>,
+    /// The tenant whose tokens are sent.
+    pub tenant: Option<String>,
+    /// For whom they are.
+    pub application: Option<String>,
+    /// Names of the headers that are sent.
+    pub headers: Vec<String>,
+}
+
+/// Where permissions are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// A cloud service.
+    Service(CloudServiceId),
+    /// A vault as a resource.
+    Vault(SourceVaultId),
+}
+
+/// A server with a clock.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// Resource Manager.
+    ResourceManager,
+    /// A vault.
+    Vault(VaultName),
+}
+
+/// What a server's clock showed, and this machine's before and after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerTime {
+    /// When it was asked.
+    pub asked: Timestamp,
+    /// When it had answered.
+    pub answered: Timestamp,
+    /// What it answered, to the second.
+    pub server: Timestamp,
+}
+
+/// Looks at what stands around vaults and services, for diagnosis. Reads only; every call is safe to repeat.
+#[async_trait]
+pub trait Inspection: Send + Sync {
+    /// What the caller may do at a scope.
+    async fn permissions(&self, scope: &Scope) -> Result<Vec<PermissionEntry>, PortError>;
+    /// A vault as a resource.
+    async fn vault(&self, vault: &SourceVaultId) -> Result<InspectedVault, PortError>;
+    /// The event subscriptions of a vault that deliver to webhooks.
+    async fn event_subscriptions(&self, vault: &SourceVaultId) -> Result<Vec<EventSubscription>, PortError>;
+    /// What time a server has. Asked without a token, since a wrong clock may be why there is none.
+    async fn server_time(&self, server: &Server) -> Result<ServerTime, PortError>;
 }

@@ -2,9 +2,11 @@
 //! and the headers that every reply carries.
 
 pub mod addresses;
+mod permissions;
 pub(crate) mod problem;
 pub mod rights;
 pub(crate) mod route;
+mod subscriptions;
 mod vaults;
 
 use serde_json::{Value, json};
@@ -33,6 +35,10 @@ const KEY_VAULT_VERSIONS: [&str; 9] = [
     "2025-05-01",
     "2026-02-01",
 ];
+/// api-versions of the permissions of Microsoft.Authorization.
+const PERMISSIONS_VERSIONS: [&str; 3] = ["2015-07-01", "2018-07-01", "2022-04-01"];
+/// Stable api-versions of Microsoft.EventGrid's event subscriptions.
+const EVENT_GRID_VERSIONS: [&str; 5] = ["2019-06-01", "2020-06-01", "2021-12-01", "2022-06-15", "2025-02-15"];
 /// api-versions of the list of subscriptions.
 const SUBSCRIPTION_VERSIONS: [&str; 5] =
     ["2016-06-01", "2019-11-01", "2020-01-01", "2021-01-01", "2022-12-01"];
@@ -124,6 +130,10 @@ fn dispatch(
         Route::PublicAddress { subscription, group, name } => {
             addresses::get(cloud, &asked, &subscription, &group, &name)
         }
+        Route::Permissions { of } => permissions::list(cloud, &asked, &of),
+        Route::EventSubscriptions { subscription, group, vault } => {
+            subscriptions::list(cloud, &asked, &subscription, &group, &vault)
+        }
         route => service::answer(cloud, &asked, route),
     }
 }
@@ -168,6 +178,8 @@ fn api_version(cloud: &Cloud, request: &Request, route: &Route) -> Result<String
         Route::Subscriptions => (SUBSCRIPTION_VERSIONS.to_vec(), "subscriptions"),
         Route::Vaults { .. } | Route::Vault { .. } => (KEY_VAULT_VERSIONS.to_vec(), "vaults"),
         Route::PublicAddress { .. } => (NETWORK_VERSIONS.to_vec(), "publicIPAddresses"),
+        Route::Permissions { .. } => (PERMISSIONS_VERSIONS.to_vec(), "permissions"),
+        Route::EventSubscriptions { .. } => (EVENT_GRID_VERSIONS.to_vec(), "eventSubscriptions"),
         Route::Services { .. } | Route::Service { .. } => {
             (cloud.api_versions.iter().map(String::as_str).collect(), "cloudServices")
         }
@@ -246,6 +258,13 @@ fn authorize(cloud: &Cloud, asked: &Asked<'_>, route: &Route) -> Result<(), Prob
         }
         (Route::PublicAddress { .. }, _) => {
             (rights.read_addresses, "Microsoft.Network/publicIPAddresses/read")
+        }
+        // Every role has it that reads anything: `*/read`, or the resource provider's own.
+        (Route::Permissions { .. }, _) => {
+            (rights.read || rights.read_vaults, "Microsoft.Authorization/permissions/read")
+        }
+        (Route::EventSubscriptions { .. }, _) => {
+            (rights.read_vaults, "Microsoft.EventGrid/eventSubscriptions/read")
         }
         (Route::Services { .. }, _) => (rights.read, "Microsoft.Compute/cloudServices/read"),
         (Route::Service { part, .. }, "GET") => {

@@ -63,6 +63,10 @@ pub enum Call {
     ListSubscriptions,
     /// A public IP address.
     GetPublicAddress,
+    /// What the caller may do with a resource.
+    ListPermissions,
+    /// List of a vault's event subscriptions.
+    ListEventSubscriptions,
     /// Anything else.
     Other,
 }

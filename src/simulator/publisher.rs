@@ -125,6 +125,12 @@ impl Publisher {
         self.place(name).map(|place| &mut self.subscriptions[place])
     }
 
+    /// Adds a subscription that somebody made long ago, as it stands now. Nobody is asked, its endpoint may be anywhere,
+    /// and nothing is delivered that happened before.
+    pub fn found(&mut self, request: SubscriptionRequest, provisioning: Provisioning) {
+        self.subscriptions.push(Subscription::long_ago(request, provisioning));
+    }
+
     /// Every delivery that was tried, oldest first.
     pub fn deliveries(&self) -> impl DoubleEndedIterator<Item = &Delivery> {
         self.deliveries.iter()

@@ -22,6 +22,7 @@ use std::ops::Bound;
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::clock::http_date;
 use crate::entra::{Caller, Entra};
 use crate::message::{Reply, Request};
 pub use deployment::{DeploymentRefusal, DeploymentSecret};
@@ -262,6 +263,7 @@ impl Vault {
                 "conn_type=Ipv4;addr=203.0.113.7;act_addr_fam=InterNetwork;",
             )
             .with_header("x-ms-request-id", Uuid::new_v4().to_string())
+            .with_header("date", http_date(now))
     }
 
     /// What every request has to pass: token, limit, firewall, api-version.

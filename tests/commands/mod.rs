@@ -3,6 +3,7 @@
 mod check;
 mod configuration;
 mod discover;
+mod doctor;
 mod help;
 mod inspect;
 mod journal;

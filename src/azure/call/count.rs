@@ -45,6 +45,12 @@ pub enum Operation {
     VaultResourceList,
     /// A public IP address.
     PublicAddress,
+    /// One page of what is permitted at a scope.
+    Permissions,
+    /// One page of a vault's event subscriptions.
+    EventSubscriptions,
+    /// The time of a server.
+    ServerTime,
 }
 
 impl Operation {
@@ -68,6 +74,9 @@ impl Operation {
             Self::SubscriptionList => "subscription_list",
             Self::VaultResourceList => "vault_resource_list",
             Self::PublicAddress => "public_address",
+            Self::Permissions => "permissions",
+            Self::EventSubscriptions => "event_subscriptions",
+            Self::ServerTime => "server_time",
         }
     }
 
@@ -90,7 +99,10 @@ impl Operation {
             | Self::VaultResource
             | Self::SubscriptionList
             | Self::VaultResourceList
-            | Self::PublicAddress => "Azure Resource Manager",
+            | Self::PublicAddress
+            | Self::Permissions
+            | Self::EventSubscriptions
+            | Self::ServerTime => "Azure Resource Manager",
         }
     }
 }

@@ -13,7 +13,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use certroll_core::cloud::AzureCloud;
-use certroll_core::ports::{Clock, FaultKind, PortError, PortFault};
+use certroll_core::ports::{Clock, FaultKind, PortError, PortFault, ServerTime};
 use certroll_core::retry;
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -217,6 +217,36 @@ impl Caller {
             Ok(token) => Ok(crate::TokenCheck { holder: token.holder.clone(), until: token.until }),
             Err(none) => Err(self.none(format!("getting a token for {whom}"), &none)),
         }
+    }
+
+    /// Reads the time that a server writes on any answer. Sent once and without a token: its refusal tells the time as
+    /// well, and a wrong clock may be why there is no token.
+    ///
+    /// # Errors
+    /// No answer came, or it has no `Date`.
+    pub(crate) async fn server_time(&self, call: &Call) -> Result<ServerTime, PortError> {
+        let mut headers = HeaderMap::new();
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        let (method, url, body) = (Method::GET, call.url.clone(), Zeroizing::default());
+        let asked = self.clock.now();
+        let sending = self.transport.send(Outgoing { method, url, headers, body });
+        let outcome = match tokio::time::timeout(self.limits.call, sending).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(classify::overdue(self.limits.call)),
+        };
+        let answered = self.clock.now();
+        let outcome = outcome.map_err(|fault| classify::transport(call, Nature::Read, fault));
+        self.count(call, &outcome);
+        let answer = outcome?;
+        let server = answer
+            .header("date")
+            .and_then(|date| jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(date.trim()).ok())
+            .ok_or_else(|| {
+                PortError::Permanent(
+                    call.fault(FaultKind::Malformed, "the answer has no `Date` that can be read"),
+                )
+            })?;
+        Ok(ServerTime { asked, answered, server })
     }
 
     /// The clock that everything goes by.

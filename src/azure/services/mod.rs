@@ -1,6 +1,7 @@
 //! Cloud services and key vaults in Resource Manager: reads, the one PUT, operations, instances, update domains; and
 //! what is deployed at all.
 
+mod inspection;
 mod instances;
 mod inventory;
 mod operation;
@@ -20,6 +21,8 @@ use zeroize::Zeroizing;
 use crate::call::{Call, Caller, Misread, Node, Operation, Subject};
 use crate::transport::Answer;
 use crate::words::printable;
+
+pub(crate) use inspection::Surroundings;
 
 /// Reads and updates the cloud services of one cloud.
 #[derive(Debug)]
@@ -166,27 +169,36 @@ impl CloudServices for Services {
     }
 
     async fn vault(&self, vault: &SourceVaultId) -> Result<VaultResource, PortError> {
-        let name = vault.vault();
-        let path = format!(
-            "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.KeyVault/vaults/{name}",
-            vault.subscription(),
-            vault.resource_group(),
-        );
-        let version = &self.caller.cloud.vault_resource_api_version;
-        let subject = Subject::VaultResource { vault: name.clone() };
-        let doing = format!("reading the resource of vault `{name}`");
-        let call = self.call(Operation::VaultResource, doing, &path, version, subject)?;
+        let call = vault_call(&self.caller, vault)?;
         let value = self.caller.read_json(&call).await?;
-        let root = Node::root(&value);
-        let read = || -> Result<(&str, bool), Misread> {
-            let location = root.required("location", "the vault's region")?.text()?;
-            let enabled = root.required("properties", "an object")?.flag_of("enabledForDeployment")?;
-            Ok((location, enabled.unwrap_or(false)))
-        };
-        let (location, enabled_for_deployment) = read().map_err(|misread| call.malformed(&misread))?;
-        let location = location.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
-        Ok(VaultResource { location, enabled_for_deployment })
+        vault_resource(&Node::root(&value)).map_err(|misread| call.malformed(&misread))
     }
+}
+
+/// The path of a vault's resource.
+fn vault_path(vault: &SourceVaultId) -> String {
+    format!(
+        "/subscriptions/{}/resourceGroups/{}/providers/Microsoft.KeyVault/vaults/{}",
+        vault.subscription(),
+        vault.resource_group(),
+        vault.vault(),
+    )
+}
+
+fn vault_call(caller: &Caller, vault: &SourceVaultId) -> Result<Call, PortError> {
+    let name = vault.vault();
+    let place = (caller.cloud.resource_manager_host.as_str(), vault_path(vault));
+    let subject = Subject::VaultResource { vault: name.clone() };
+    let doing = format!("reading the resource of vault `{name}`");
+    let version = &caller.cloud.vault_resource_api_version;
+    Call::to(Operation::VaultResource, doing, (place.0, &place.1), version, subject)
+}
+
+fn vault_resource(root: &Node<'_>) -> Result<VaultResource, Misread> {
+    let location = root.required("location", "the vault's region")?.text()?;
+    let enabled = root.required("properties", "an object")?.flag_of("enabledForDeployment")?;
+    let location = location.chars().filter(|c| !c.is_whitespace()).flat_map(char::to_lowercase).collect();
+    Ok(VaultResource { location, enabled_for_deployment: enabled.unwrap_or(false) })
 }
 
 /// The body as bytes that are wiped: cscfg settings may hold connection strings.

@@ -8,8 +8,14 @@ use std::process::ExitCode;
 pub enum Exit {
     /// Done.
     Ok = 0,
+    /// `doctor`: there are warnings.
+    Warnings = 1,
     /// `plan`: changes are pending.
     ChangesPending = 2,
+    /// `doctor`: something could not be checked.
+    NotChecked = 3,
+    /// `doctor`: something keeps certroll from its work.
+    Failures = 4,
     /// The command line is wrong.
     Usage = 64,
     /// Input data are wrong.
@@ -46,7 +52,10 @@ impl From<Exit> for ExitCode {
 pub(super) const EXIT_CODES: &str = "\
 Exit codes:
   0   done
+  1   doctor: there are warnings
   2   plan: changes are pending
+  3   doctor: something could not be checked
+  4   doctor: something keeps certroll from its work
   64  the command line is wrong
   65  input data are wrong; `apply`: a change was put back
   66  an input file cannot be read

@@ -8,6 +8,7 @@ pub mod certificate_file;
 pub mod check;
 mod confirm;
 pub mod discover;
+pub mod doctor;
 pub mod elapsed;
 pub mod endings;
 pub mod exit;
@@ -126,6 +127,7 @@ enum Command {
     Notify(notify::NotifyArguments),
     Upload(upload::UploadArguments),
     Discover(discover::DiscoverArguments),
+    Doctor(doctor::DoctorArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -250,6 +252,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Notify(arguments) => on_runtime(notify::run(arguments, &context)),
         Command::Upload(arguments) => on_runtime(upload::run(arguments, &context)),
         Command::Discover(arguments) => on_runtime(discover::run(arguments, &context)),
+        Command::Doctor(arguments) => on_runtime(doctor::run(arguments, &context)),
     };
     match ended {
         Ok(exit) => exit.into(),

@@ -30,26 +30,7 @@ pub(super) struct Client {
 impl Client {
     /// A client with the proxy and the authorities of `[http]`.
     pub(super) fn new(url: &Secret, settings: &HttpSettings) -> Result<Self, String> {
-        let builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls(settings)?)
-            .redirect(reqwest::redirect::Policy::none())
-            .referer(false)
-            .retry(reqwest::retry::never())
-            .pool_idle_timeout(IDLE)
-            .user_agent(concat!("certroll/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(settings.connect_timeout);
-        let builder = match &settings.proxy {
-            None => builder,
-            Some(proxy) => {
-                let mut made = reqwest::Proxy::all(proxy.url.as_str())
-                    .map_err(|_| "the proxy of `[http]` cannot be used".to_owned())?;
-                if let Some((user, password)) = &proxy.credentials {
-                    made = made.basic_auth(user, password.reveal());
-                }
-                let exceptions = NoProxy::from_string(&settings.no_proxy.join(","));
-                builder.no_proxy().proxy(made.no_proxy(exceptions))
-            }
-        };
+        let builder = outgoing(settings)?;
         let http = builder.build().map_err(|fault| chain(&fault.without_url()))?;
         Ok(Self { http, url: url.clone() })
     }
@@ -93,6 +74,30 @@ impl Client {
         }
         Err(SendError { message: refused(status, &answer), after })
     }
+}
+
+/// A client with the proxy and the authorities of `[http]`, which follows no redirect and repeats nothing.
+pub(crate) fn outgoing(settings: &HttpSettings) -> Result<reqwest::ClientBuilder, String> {
+    let builder = reqwest::Client::builder()
+        .tls_backend_preconfigured(tls(settings)?)
+        .redirect(reqwest::redirect::Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .pool_idle_timeout(IDLE)
+        .user_agent(concat!("certroll/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(settings.connect_timeout);
+    Ok(match &settings.proxy {
+        None => builder,
+        Some(proxy) => {
+            let mut made = reqwest::Proxy::all(proxy.url.as_str())
+                .map_err(|_| "the proxy of `[http]` cannot be used".to_owned())?;
+            if let Some((user, password)) = &proxy.credentials {
+                made = made.basic_auth(user, password.reveal());
+            }
+            let exceptions = NoProxy::from_string(&settings.no_proxy.join(","));
+            builder.no_proxy().proxy(made.no_proxy(exceptions))
+        }
+    })
 }
 
 fn refused(status: StatusCode, answer: &[u8]) -> String {
@@ -143,7 +148,7 @@ pub(super) fn authorities(settings: &HttpSettings) -> Result<Vec<u8>, String> {
 }
 
 /// An error with what led to it, on one line.
-pub(super) fn chain(error: &dyn std::error::Error) -> String {
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

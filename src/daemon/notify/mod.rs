@@ -4,7 +4,7 @@
 //! is stands in a file of its own. `docs/notices.md` tells it from the operator's side.
 
 mod channel;
-mod client;
+pub(crate) mod client;
 mod desktop;
 mod email;
 mod notifier;

@@ -13,6 +13,8 @@ pub(crate) enum Route {
     Vaults { subscription: String, group: Option<String> },
     Vault { subscription: String, group: String, name: String },
     PublicAddress { subscription: String, group: String, name: String },
+    Permissions { of: Box<Route> },
+    EventSubscriptions { subscription: String, group: String, vault: String },
 }
 
 /// What of a cloud service.
@@ -30,11 +32,27 @@ pub(crate) enum Part {
 
 impl Route {
     pub(crate) fn of(request: &Request) -> Option<Self> {
-        let segments = request.segments();
+        Self::of_segments(&request.segments())
+    }
+
+    fn of_segments(segments: &[String]) -> Option<Self> {
         let lower: Vec<String> = segments.iter().map(|part| part.to_ascii_lowercase()).collect();
         let lower: Vec<&str> = lower.iter().map(String::as_str).collect();
         let at = |index: usize| segments[index].clone();
         match lower.as_slice() {
+            // An extension resource: below any other.
+            [.., "providers", "microsoft.authorization", "permissions"] => {
+                let of = Self::of_segments(&segments[..segments.len() - 3])?;
+                Some(Route::Permissions { of: Box::new(of) })
+            }
+            [.., "providers", "microsoft.eventgrid", "eventsubscriptions"] => {
+                match Self::of_segments(&segments[..segments.len() - 3])? {
+                    Route::Vault { subscription, group, name } => {
+                        Some(Route::EventSubscriptions { subscription, group, vault: name })
+                    }
+                    _ => None,
+                }
+            }
             ["subscriptions"] => Some(Route::Subscriptions),
             ["subscriptions", _, "providers", "microsoft.compute", "cloudservices"] => {
                 Some(Route::Services { subscription: at(1), group: None })
@@ -91,6 +109,8 @@ impl Route {
             (Route::Vaults { .. }, "GET") => Call::ListVaults,
             (Route::Vault { .. }, "GET") => Call::GetVault,
             (Route::PublicAddress { .. }, "GET") => Call::GetPublicAddress,
+            (Route::Permissions { .. }, "GET") => Call::ListPermissions,
+            (Route::EventSubscriptions { .. }, "GET") => Call::ListEventSubscriptions,
             (Route::Service { part, .. }, method) => part.call(method),
             _ => Call::Other,
         }
@@ -99,21 +119,25 @@ impl Route {
     pub(crate) fn subscription(&self) -> Option<&str> {
         match self {
             Route::Subscriptions => None,
+            Route::Permissions { of } => of.subscription(),
             Route::Services { subscription, .. }
             | Route::Service { subscription, .. }
             | Route::Operation { subscription, .. }
             | Route::Vaults { subscription, .. }
             | Route::Vault { subscription, .. }
-            | Route::PublicAddress { subscription, .. } => Some(subscription),
+            | Route::PublicAddress { subscription, .. }
+            | Route::EventSubscriptions { subscription, .. } => Some(subscription),
         }
     }
 
     pub(crate) fn group(&self) -> Option<&str> {
         match self {
             Route::Services { group, .. } | Route::Vaults { group, .. } => group.as_deref(),
+            Route::Permissions { of } => of.group(),
             Route::Service { group, .. }
             | Route::Vault { group, .. }
-            | Route::PublicAddress { group, .. } => Some(group),
+            | Route::PublicAddress { group, .. }
+            | Route::EventSubscriptions { group, .. } => Some(group),
             Route::Subscriptions | Route::Operation { .. } => None,
         }
     }
@@ -176,6 +200,7 @@ mod tests {
             ("PUT", "/a", Call::PutCloudService),
             ("PUT", "/a/updateDomains/0", Call::WalkUpdateDomain),
             ("GET", "/a/roleInstances/R_IN_0/instanceView", Call::GetRoleInstance),
+            ("GET", "/a/providers/Microsoft.Authorization/permissions", Call::ListPermissions),
             ("POST", "/a/restart", Call::PowerAction),
             ("DELETE", "/a", Call::Other),
         ] {

@@ -19,14 +19,23 @@ pub(crate) fn get(
     if asked.request.method != "GET" {
         return Err(method_not_allowed(asked));
     }
+    find(cloud, subscription, group, name).map(|vault| Reply::json(200, to_json(vault)))
+}
+
+/// The vault of that name, if it is there.
+pub(crate) fn find<'a>(
+    cloud: &'a Cloud,
+    subscription: &str,
+    group: &str,
+    name: &str,
+) -> Result<&'a Vault, Problem> {
     let here = |vault: &&Vault| {
         vault.subscription.eq_ignore_ascii_case(subscription)
             && vault.resource_group.eq_ignore_ascii_case(group)
             && vault.name.eq_ignore_ascii_case(name)
     };
     let vault = cloud.vaults.iter().find(here);
-    let vault = vault.ok_or_else(|| Problem::resource_not_found("Microsoft.KeyVault/vaults", name, group))?;
-    Ok(Reply::json(200, to_json(vault)))
+    vault.ok_or_else(|| Problem::resource_not_found("Microsoft.KeyVault/vaults", name, group))
 }
 
 /// The vaults of a subscription or of a group.

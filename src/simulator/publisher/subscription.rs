@@ -276,6 +276,19 @@ impl SubscriptionRequest {
 }
 
 impl Subscription {
+    /// One that was made long ago.
+    pub(super) fn long_ago(request: SubscriptionRequest, provisioning: Provisioning) -> Self {
+        Self {
+            request,
+            provisioning,
+            code: String::new(),
+            earlier: BTreeSet::new(),
+            queue: Vec::new(),
+            failures: 0,
+            probation: None,
+        }
+    }
+
     /// Whether an event is for it.
     pub(super) fn wants(&self, event: &Event, switches: &Switches) -> bool {
         let request = &self.request;

@@ -2,6 +2,7 @@
 
 use certroll_simulator::arm::rights::{Deploy, Rights};
 use certroll_simulator::clock::Pace;
+use certroll_simulator::publisher::{Provisioning, SubscriptionRequest};
 use certroll_simulator::rates::Bucket;
 use certroll_simulator::scenario::{OBJECT_ID, SUBSCRIPTION, fleet};
 use certroll_simulator::switches::ListConfiguration;
@@ -54,6 +55,40 @@ fn rights_are_data() {
     let vault =
         format!("/subscriptions/{SUBSCRIPTION}/providers/Microsoft.KeyVault/vaults?api-version=2022-07-01");
     assert_eq!(world.send("GET", &vault, None).status, 403);
+}
+
+#[test]
+fn permissions_tell_the_rights_of_a_caller() {
+    let mut world = World::new();
+    let service = world.path("/providers/Microsoft.Authorization/permissions");
+    let service = format!("{}?api-version=2022-04-01", service.split('?').next().unwrap());
+    let all = world.send("GET", &service, None).body.unwrap();
+    assert_eq!(all["value"][0]["actions"], serde_json::json!(["*"]));
+    let reader = Rights { write: false, deploy: Deploy::Vaults(Vec::new()), ..Rights::all() };
+    world.cloud.rights.insert(OBJECT_ID.to_owned(), reader);
+    let some = world.send("GET", &service, None).body.unwrap().to_string();
+    assert!(some.contains("cloudServices/read") && !some.contains("deploy/action"), "{some}");
+    world.cloud.rights.insert(OBJECT_ID.to_owned(), Rights::none());
+    assert_eq!(world.send("GET", &service, None).status, 403);
+}
+
+#[test]
+fn event_subscriptions_are_told_without_their_secrets() {
+    let mut world = World::new();
+    let (id, name) = {
+        let vault = &world.cloud.vaults[0];
+        (vault.resource_id(), vault.name.clone())
+    };
+    let endpoint = "https://certroll.contoso.com/events?code=canary".parse().unwrap();
+    let request = SubscriptionRequest::new("certroll", &name, endpoint).header("X-Secret", "canary");
+    world.cloud.publisher.found(request, Provisioning::Failed);
+    let path = format!("{id}/providers/Microsoft.EventGrid/eventSubscriptions?api-version=2022-06-15");
+    let body = world.send("GET", &path, None).body.unwrap();
+    assert_eq!(body["value"][0]["properties"]["provisioningState"], "Failed");
+    let destination = &body["value"][0]["properties"]["destination"]["properties"];
+    assert_eq!(destination["endpointBaseUrl"], "https://certroll.contoso.com/events");
+    assert_eq!(destination["deliveryAttributeMappings"][0]["name"], "X-Secret");
+    assert!(!body.to_string().contains("canary"), "{body}");
 }
 
 #[test]

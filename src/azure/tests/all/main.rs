@@ -5,6 +5,7 @@
 
 mod fake;
 mod identity;
+mod inspection;
 mod inventory;
 mod secrecy;
 mod services;
