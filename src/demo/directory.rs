@@ -21,6 +21,12 @@ pub(crate) const JOURNAL_DIRECTORY: &str = "journal";
 pub(crate) const LEDGER: &str = "ledger.ndjson";
 /// The leaf with its key and chain, for `certroll inspect`.
 pub(crate) const PFX: &str = "shop-tls.pfx";
+/// What an authority sends for the next renewal, to be uploaded by hand: leaf with key, its password, and what is above it.
+pub(crate) const NEXT: [&str; 4] = ["next.pfx", "next.password", "next-intermediate.cer", "next-root.cer"];
+/// Variables for a shell, by which certroll finds the simulated Azure without a configuration.
+pub(crate) const VARIABLES: &str = "azure.env";
+/// The journal of those who begin without a configuration.
+pub(crate) const OWN_JOURNAL: &str = "own-journal";
 
 /// Names shown of a directory that is refused: enough to recognise it.
 const SHOWN: usize = 3;
@@ -86,12 +92,15 @@ impl Directory {
     /// # Errors
     /// It cannot be emptied.
     pub(crate) fn without_journal(&self) -> Result<()> {
-        match fs::remove_dir_all(self.path.join(JOURNAL_DIRECTORY)) {
-            Err(error) if error.kind() != ErrorKind::NotFound => {
-                Err(error).context("the journal of an earlier run cannot be removed")
+        for journal in [JOURNAL_DIRECTORY, OWN_JOURNAL] {
+            match fs::remove_dir_all(self.path.join(journal)) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(error).context("the journal of an earlier run cannot be removed");
+                }
+                Ok(()) | Err(_) => {}
             }
-            Ok(()) | Err(_) => Ok(()),
         }
+        Ok(())
     }
 
     /// Its absolute path.

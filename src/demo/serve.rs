@@ -6,10 +6,11 @@ use certroll_simulator::call::Call;
 use certroll_simulator::cloud::Cloud;
 use certroll_simulator::faults::{Effect, Fault, Which};
 use certroll_simulator::pfx::{self, Contents, Lock};
-use certroll_simulator::scenario::shop;
+use certroll_simulator::pki::{Authority, LeafRequest};
+use certroll_simulator::scenario::{self, shop};
 use tokio::sync::mpsc;
 
-use crate::directory::PFX;
+use crate::directory::{CA, CLIENT_SECRET, NEXT, OWN_JOURNAL, PFX, VARIABLES};
 use crate::narrate::Narrator;
 use crate::stage::Stage;
 
@@ -25,6 +26,8 @@ const LINE: usize = 200;
 pub(crate) async fn serve(stage: &mut Stage, narrator: &Narrator) -> Result<()> {
     stage.renew(shop::Shop::renew);
     write_pfx(stage)?;
+    write_next(stage)?;
+    write_variables(stage)?;
     // Read and checked, so that nobody tries commands on a configuration that does not work.
     stage.settings()?;
     introduce(stage, narrator);
@@ -75,6 +78,19 @@ fn introduce(stage: &Stage, narrator: &Narrator) {
          \x20 cargo run -q -- run                      # or let it do all of that by itself; in a third shell:\n\
          \x20 cargo run -q -- status --watch           # how it stands\n\n",
         terminal.heading("In another shell, in the root of the repository:")
+    ));
+    let place = |name: &str| shell_word(&stage.path().join(name).display().to_string());
+    let [leaf, password, intermediate, root] = NEXT.map(place);
+    narrator.verbatim(&format!(
+        "{}\n  . {}\n\
+         \x20 certroll upload {root} --to shop-kv/secrets/contoso-root\n\
+         \x20 certroll upload {intermediate} --to shop-kv/secrets/contoso-intermediate\n\
+         \x20 certroll upload {leaf} --password-file {password} --to shop-kv/certificates/shop-tls\n\
+         \x20 certroll discover --no-probe --out certroll.toml   # no such site: nothing to connect to\n\
+         \x20 certroll plan --config certroll.toml\n\
+         \x20 certroll apply --config certroll.toml\n\n",
+        terminal.heading("Or from nothing, in an empty directory, with `target/debug` in PATH:"),
+        place(VARIABLES),
     ));
     narrator.verbatim(&format!("{}\n{HELP}\n", terminal.heading("Here:")));
 }
@@ -152,6 +168,44 @@ fn write_pfx(stage: &Stage) -> Result<()> {
         key_pkcs8: Some(leaf.key_pkcs8.clone()),
     };
     stage.directory.write(PFX, pfx::write(&contents, Lock::Password("")))?;
+    Ok(())
+}
+
+/// A new leaf below a new intermediate and a new root, as files: nobody has put them into the vault.
+fn write_next(stage: &Stage) -> Result<()> {
+    const LOCKED: &str = "next year";
+    let now = stage.simulator.with(|cloud| cloud.now());
+    let root = Authority::root("Contoso Next Root", now);
+    let intermediate = root.intermediate("Contoso Next Issuing", now);
+    let leaf = intermediate.issue(&LeafRequest::server(shop::DNS_NAME, now));
+    let [leaf_file, password, intermediate_file, root_file] = NEXT;
+    let pfx = pfx::write(&Contents::from(&leaf), Lock::Password(LOCKED));
+    stage.directory.write(leaf_file, pfx)?;
+    stage.directory.write(password, format!("{LOCKED}\n"))?;
+    stage.directory.write(intermediate_file, intermediate.certificate_der())?;
+    stage.directory.write(root_file, root.certificate_der())?;
+    Ok(())
+}
+
+/// What stands in the configuration of the story, but for the services: those are found by `certroll discover`.
+fn write_variables(stage: &Stage) -> Result<()> {
+    let path = |name: &str| stage.path().join(name).display().to_string();
+    let variables = [
+        ("CLOUD", "china".to_owned()),
+        ("IDENTITY__KIND", "client_secret".to_owned()),
+        ("IDENTITY__TENANT_ID", scenario::TENANT.to_owned()),
+        ("IDENTITY__CLIENT_ID", scenario::CLIENT_ID.to_owned()),
+        ("IDENTITY__CLIENT_SECRET_FILE", path(CLIENT_SECRET)),
+        ("HTTP__PROXY", stage.simulator.proxy_url()),
+        ("HTTP__CA_FILE", path(CA)),
+        ("JOURNAL__DIRECTORY", path(OWN_JOURNAL)),
+        ("ROLLOUT__POLL_INTERVAL", "500ms".to_owned()),
+    ];
+    let mut text = "# For a shell: leads certroll to the simulated Azure without a configuration.\nunset CERTROLL_CONFIG\n".to_owned();
+    for (name, value) in variables {
+        text.push_str(&format!("export CERTROLL__{name}={}\n", shell_word(&value)));
+    }
+    stage.directory.write(VARIABLES, text)?;
     Ok(())
 }
 

@@ -25,8 +25,8 @@ const FAR: &str = "[notify.near_expiry]\npercent = 1\ndays = 1\n";
 const DOCUMENT: &str = "docs/doctor.md";
 const BEGIN: &str = "<!-- checks: begin -->\n";
 const END: &str = "<!-- checks: end -->\n";
-/// Checks without a row: nothing in the simulated Azure or in a directory makes them fail alone. Their verdicts are tried
-/// in `src/core/doctor/tests.rs`.
+/// Checks without a row: nothing in the simulated Azure or in a directory makes them fail alone. `docs/doctor.md` says how far
+/// they are tried.
 const NOT_PLANTED: [Check; 6] = [
     Check::IdentityCertificate,
     Check::ServiceState,

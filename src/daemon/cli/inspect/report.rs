@@ -110,7 +110,8 @@ pub(in crate::cli) fn json(opened: &OpenedSecret, now: Timestamp) -> Value {
 fn placed(opened: &OpenedSecret) -> impl Iterator<Item = (&'static str, &Certificate)> {
     let chain = opened.chain.iter().map(|certificate| ("chain", certificate));
     let unrelated = opened.unrelated.iter().map(|certificate| ("unrelated", certificate));
-    std::iter::once(("leaf", &opened.leaf)).chain(chain).chain(unrelated)
+    let first = if opened.leaf.is_ca() { "authority" } else { "leaf" };
+    std::iter::once((first, &opened.leaf)).chain(chain).chain(unrelated)
 }
 
 fn wrapping(wrapping: &Wrapping) -> String {
@@ -208,6 +209,9 @@ fn date(at: Timestamp) -> String {
 }
 
 fn server_auth(leaf: &Certificate) -> &'static str {
+    if leaf.is_ca() {
+        return "no, it is an authority's certificate";
+    }
     match leaf.server_auth() {
         ServerAuth::Stated => "yes, its extended key usage says so",
         ServerAuth::Unrestricted => "yes, its extended key usage does not restrict it",
