@@ -1,7 +1,7 @@
 //! `certroll discover`: a configuration from what is deployed.
 //!
-//! What is proposed is core's decision, what is looked at the engine's work. Here it is written: [`text`] as TOML that a
-//! person reads, [`file`] without harm to a file that is there.
+//! What is proposed is core's decision, what is looked at the engine's work. Here it is written: `text` as TOML that a
+//! person reads, `file` without harm to a file that is there.
 
 mod file;
 mod given;
