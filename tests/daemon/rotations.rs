@@ -1,5 +1,7 @@
 //! What the daemon does by itself.
 
+use std::time::Duration;
+
 use certroll_simulator::call::Call;
 use certroll_simulator::faults::{Effect, Fault, Which};
 use certroll_simulator::scenario::shop;
@@ -22,12 +24,15 @@ async fn a_new_version_is_served_without_anybody_asking() {
         daemon.hear_log("a rollout has ended");
         daemon.hear_status("1 current");
         assert_eq!(live.puts(), 1);
-        let ran = live.run(&["status", "--json"]);
-        assert_eq!(ran.code, 0, "{}", ran.shown());
-        let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-        let served = status["services"][0]["serves"].as_array().unwrap();
+        // The look that follows the ending tells what is served now.
         let leaf = shop.leaf.thumbprint().to_string();
-        assert!(served.iter().any(|one| one["thumbprint"] == leaf), "{served:?}");
+        daemon.until("the new leaf is shown as served", || {
+            let ran = live.run(&["status", "--json"]);
+            assert_eq!(ran.code, 0, "{}", ran.shown());
+            let status: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+            let served = status["services"][0]["serves"].as_array().unwrap();
+            served.iter().any(|one| one["thumbprint"] == leaf)
+        });
         assert_eq!(daemon.stop(), Some(0));
         for line in daemon.log() {
             let line: serde_json::Value = serde_json::from_str(line).unwrap();
@@ -84,11 +89,29 @@ async fn a_rollout_in_flight_is_left_at_the_first_signal_and_led_on_by_the_next_
         daemon.hear_log("a rollout without an ending is led on");
         daemon.hear_status("1 running");
         assert_eq!(live.puts(), 1, "nothing is sent twice");
-        // The second signal leaves at once.
+        assert_eq!(daemon.stop(), Some(0));
+    });
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_second_signal_leaves_at_once_and_the_next_process_goes_on() {
+    let (mut cloud, mut shop) = shop_with_a_secret_setting();
+    shop.renew(&mut cloud);
+    // While a PUT has no answer there is no safe point.
+    cloud.fault(Fault::next(Call::PutCloudService, Effect::Delay(Duration::from_secs(3600))));
+    let live = Live::start_with(cloud, OFTEN, "").await;
+    tokio::task::block_in_place(|| {
+        let mut daemon = Daemon::start(&live);
+        daemon.hear_log("put started");
         daemon.signal("TERM");
-        daemon.hear(|told| told.contains("STOPPING=1"));
+        daemon.hear_log("stopping at the next safe point");
         daemon.signal("TERM");
-        assert!(matches!(daemon.end(), Some(0 | 75)));
+        assert_eq!(daemon.end(), Some(75));
+        assert!(daemon.logged.iter().any(|line| line.contains("left at once")), "{:#?}", daemon.logged);
+        let mut daemon = Daemon::start(&live);
+        daemon.hear_log("a rollout without an ending is led on");
+        daemon.hear_status("1 current");
+        assert_eq!(daemon.stop(), Some(0));
     });
 }
 

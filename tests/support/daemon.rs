@@ -104,7 +104,15 @@ impl Daemon {
         }
     }
 
-    /// Sends a signal by its number.
+    /// Asks again and again until something is so that nobody tells of.
+    pub(crate) fn until(&mut self, what: &str, mut so: impl FnMut() -> bool) {
+        let begun = std::time::Instant::now();
+        while !so() {
+            assert!(begun.elapsed() < NEVER, "{what}: never\n{}", self.log().join("\n"));
+        }
+    }
+
+    /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();
         let sent = std::process::Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap();

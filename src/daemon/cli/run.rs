@@ -30,7 +30,7 @@ Exit codes:
   70  a part of it failed; what it left is led on at the next start
   71  an address cannot be listened at
   73  the admin socket cannot be made
-  75  another certroll holds the journal
+  75  another certroll holds the journal, or it left at once at the second signal
   78  the configuration is wrong
   Others as for every command: see `certroll --help`.")]
 pub struct RunArguments {}
