@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use certroll_azure::Azure;
 use certroll_core::id::CloudServiceId;
 use certroll_core::ports::{JournalError, RolloutJournal, RolloutObserver};
 use certroll_engine::locks::ServiceLocks;
@@ -22,6 +23,7 @@ use crate::records::Records;
 
 /// The program put together for a person who waits for it.
 pub struct Work {
+    azure: Azure,
     rollouts: Rollouts,
     world: World,
 }
@@ -42,10 +44,16 @@ impl Work {
         records: Records,
         observer: Arc<dyn RolloutObserver>,
     ) -> Result<Self, AssemblyError> {
-        let Assembled { outside, limits, .. } = assemble(settings, Arc::new(SystemClock), records, observer)?;
+        let Assembled { azure, outside, limits } =
+            assemble(settings, Arc::new(SystemClock), records, observer)?;
         let at_once = settings.rollout.concurrency;
         let rollouts = Rollouts { outside, limits, locks: ServiceLocks::new(), at_once };
-        Ok(Self { rollouts, world: World::new() })
+        Ok(Self { azure, rollouts, world: World::new() })
+    }
+
+    /// The clients, for their counters.
+    pub fn azure(&self) -> &Azure {
+        &self.azure
     }
 
     /// Looks at the services of a policy and plans, as a person asks for it.

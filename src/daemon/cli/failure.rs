@@ -51,7 +51,7 @@ impl Failure {
         if let Some(hint) = &self.hint {
             let _ = writeln!(shown, "{} {}", terminal.notable("hint:"), printable(hint));
         }
-        shown
+        terminal.wrapped(&shown, 2)
     }
 }
 

@@ -30,6 +30,7 @@ pub mod status;
 pub mod table;
 pub mod terminal;
 pub mod upload;
+mod waiting;
 pub mod watch;
 
 use std::ffi::OsString;

@@ -3,18 +3,17 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use certroll_core::id::RolloutId;
 use certroll_core::plan::SavedPlan;
 use certroll_core::ports::{Progress, Recorded, RolloutObserver};
 use clap::Args;
-use indicatif::ProgressBar;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::select::select;
 use super::terminal::Terminal;
+use super::waiting::Waiting;
 use super::{Context, output, report};
 use crate::records::Records;
 use crate::work::{PlanReport, Policy, Status, Work};
@@ -88,13 +87,11 @@ pub async fn run(arguments: &PlanArguments, context: &Context) -> Result<Exit, F
 
 /// One look for a person, with a sign of life on a terminal where it takes longer than a moment.
 pub(super) async fn look(policy: &Policy, work: &Work, stderr: &Terminal) -> PlanReport {
-    let live = stderr.width().is_some();
-    let bar = if live { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.set_message(format!("looking at {} services and what they follow", policy.services.len()));
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let report = work.look(policy).await;
-    bar.finish_and_clear();
-    report
+    let what = match policy.services.len() {
+        1 => "looking at 1 service and what it follows".to_owned(),
+        count => format!("looking at {count} services and what they follow"),
+    };
+    Waiting::new(stderr, &what).counting(work.azure()).on(work.look(policy)).await
 }
 
 /// Nobody watches a plan.

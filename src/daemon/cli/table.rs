@@ -2,12 +2,13 @@
 
 use super::terminal::{Terminal, printable};
 
-/// Rows under headings. Columns are as wide as their widest cell; on a terminal the widest columns are cut until the
-/// table fits, elsewhere nothing is cut.
+/// Rows under headings. Columns are as wide as their widest cell; on a terminal columns that can be spared go
+/// first and the widest are cut then until the table fits; elsewhere nothing is cut.
 #[derive(Clone, Debug)]
 pub struct Table {
     headings: Vec<&'static str>,
     whole: Vec<usize>,
+    spare: Vec<usize>,
     rows: Vec<Vec<String>>,
 }
 
@@ -15,17 +16,26 @@ pub struct Table {
 const GAP: usize = 2;
 /// Narrowest that a column is cut to: a word that can still be recognised.
 const NARROWEST: usize = 8;
+/// Narrowest that a column is cut to while another can be spared: a name that mostly can be read.
+const READABLE: usize = 20;
 
 impl Table {
     /// An empty table.
     pub fn new<const N: usize>(headings: [&'static str; N]) -> Self {
-        Self { headings: headings.to_vec(), whole: Vec::new(), rows: Vec::new() }
+        Self { headings: headings.to_vec(), whole: Vec::new(), spare: Vec::new(), rows: Vec::new() }
     }
 
     /// Names a column that is never cut, such as one that people copy from.
     #[must_use]
     pub fn never_cut(mut self, heading: &str) -> Self {
         self.whole.extend(self.headings.iter().position(|known| *known == heading));
+        self
+    }
+
+    /// Names a column that is left out where the terminal is too narrow. The one that is named first goes first.
+    #[must_use]
+    pub fn spared(mut self, heading: &str) -> Self {
+        self.spare.extend(self.headings.iter().position(|known| *known == heading));
         self
     }
 
@@ -44,37 +54,57 @@ impl Table {
 
     /// The table as text, each line ended.
     pub fn render(&self, terminal: &Terminal) -> String {
-        let widths = self.widths(terminal.width());
+        let (shown_columns, widths) = self.laid(terminal.width());
+        let of = |cells: &[String]| -> Vec<String> {
+            shown_columns.iter().map(|column| cells[*column].clone()).collect()
+        };
         let mut shown = String::new();
         let headings: Vec<String> = self.headings.iter().map(|text| (*text).to_owned()).collect();
-        let line = laid_out(&headings, &widths);
+        let line = laid_out(&of(&headings), &widths);
         shown.push_str(&terminal.heading(&line));
         shown.push('\n');
         for row in &self.rows {
-            shown.push_str(&laid_out(row, &widths));
+            shown.push_str(&laid_out(&of(row), &widths));
             shown.push('\n');
         }
         shown
     }
 
-    fn widths(&self, available: Option<usize>) -> Vec<usize> {
-        let mut widths: Vec<usize> = (0..self.headings.len())
+    /// The columns that are shown, and how wide each of them is.
+    fn laid(&self, available: Option<usize>) -> (Vec<usize>, Vec<usize>) {
+        let mut columns: Vec<usize> = (0..self.headings.len()).collect();
+        let natural: Vec<usize> = columns
+            .iter()
             .map(|column| {
-                let cells = self.rows.iter().map(|row| row[column].chars().count());
-                cells.chain([self.headings[column].chars().count()]).max().unwrap_or(0)
+                let cells = self.rows.iter().map(|row| row[*column].chars().count());
+                cells.chain([self.headings[*column].chars().count()]).max().unwrap_or(0)
             })
             .collect();
-        let Some(available) = available else { return widths };
+        let all = |columns: &[usize]| columns.iter().map(|column| natural[*column]).collect();
+        let Some(available) = available else { return (columns.clone(), all(&columns)) };
+        for spared in &self.spare {
+            let mut widths = all(&columns);
+            if self.cut(&columns, &mut widths, available, READABLE) {
+                break;
+            }
+            columns.retain(|column| column != spared);
+        }
+        let mut widths = all(&columns);
+        self.cut(&columns, &mut widths, available, NARROWEST);
+        (columns, widths)
+    }
+
+    /// Cuts the widest columns until the table fits. `false` if it does not although each is as narrow as may be.
+    fn cut(&self, columns: &[usize], widths: &mut [usize], available: usize, narrowest: usize) -> bool {
         let gaps = GAP * widths.len().saturating_sub(1);
         while widths.iter().sum::<usize>() + gaps > available {
-            let columns = widths.iter_mut().enumerate().filter(|(column, _)| !self.whole.contains(column));
-            let Some(widest) = columns.map(|(_, width)| width).max().filter(|width| **width > NARROWEST)
-            else {
-                break;
+            let cut = widths.iter_mut().zip(columns).filter(|(_, column)| !self.whole.contains(column));
+            let Some(widest) = cut.map(|(width, _)| width).max().filter(|width| **width > narrowest) else {
+                return false;
             };
             *widest -= 1;
         }
-        widths
+        true
     }
 }
 
@@ -126,6 +156,13 @@ mod tests {
         let shown = table().render(&Terminal::plain(Some(30)));
         assert!(shown.lines().all(|line| line.chars().count() <= 30), "{shown}");
         assert!(shown.contains("ShopTls  shop-kv/certif…"), "{shown}");
+        let spared = table().spared("DAYS").render(&Terminal::plain(Some(30)));
+        assert_eq!(
+            spared,
+            "NAME     SOURCE\nShopTls  shop-kv/certificates…\nRoot     shop-kv/secrets/cont…\n"
+        );
+        let enough = table().spared("DAYS").render(&Terminal::plain(Some(44)));
+        assert!(enough.contains("DAYS"), "{enough}");
         let whole = table().never_cut("SOURCE").render(&Terminal::plain(Some(30)));
         assert!(whole.contains("shop-kv/certificates/shop-tls"), "{whole}");
     }

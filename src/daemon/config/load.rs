@@ -171,11 +171,15 @@ fn gather(path: &Path, main: MainFile, environment: &Environment, problems: &mut
                 sources.add(Origin::File(file), text);
             }
             Err(fault) => {
-                problems.push(Problem::error(
-                    Place::file(&file),
-                    "",
-                    format!("cannot read the file: {fault}"),
-                ));
+                let mut problem =
+                    Problem::error(Place::file(&file), "", format!("cannot read the file: {fault}"));
+                if file == path && fault.kind() == std::io::ErrorKind::NotFound {
+                    let shown = path.display();
+                    problem.hint(format!(
+                        "name another by `--config` or `CERTROLL_CONFIG`, or write it by `certroll discover --out {shown}`"
+                    ));
+                }
+                problems.push(problem);
             }
         }
     }

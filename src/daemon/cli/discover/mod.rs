@@ -10,7 +10,6 @@ mod text;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use certroll_core::discover::{NotProposed, Proposal, propose};
 use certroll_core::id::{CloudServiceId, VaultName};
@@ -18,12 +17,12 @@ use certroll_core::ports::{FaultKind, PortError};
 use certroll_core::rollout::Rollout;
 use certroll_engine::discover::{Discovered, Progress, Scope, discover, try_endpoints};
 use clap::{Args, ValueEnum};
-use indicatif::{ProgressBar, ProgressDrawTarget};
 use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::terminal::printable;
+use super::waiting::Waiting;
 use super::{Context, output};
 use crate::adapters::SystemClock;
 use crate::assembly::assemble;
@@ -115,9 +114,6 @@ pub enum Identity {
     /// The account that az is logged in with.
     AzureCli,
 }
-
-/// What takes less time than this shows no sign of life.
-const QUIET: Duration = Duration::from_secs(1);
 
 /// What a person asked for, and what stands already.
 struct Asked {
@@ -216,8 +212,8 @@ async fn look(arguments: &DiscoverArguments, asked: &Asked, context: &Context) -
         vaults: arguments.vaults.iter().cloned().collect(),
         known: configured.chain(written).collect(),
     };
-    let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
-    let watch = |progress: Progress| bar.set_message(progress.to_string());
+    let waiting = Waiting::new(&context.stderr, "asking for what is deployed").counting(&assembled.azure);
+    let watch = |progress: Progress| waiting.say(&progress.to_string());
     let work = async {
         let discovered = discover(&scope, inventory.as_ref(), &assembled.outside, &watch).await;
         let (mut proposals, mut not_proposed) = (Vec::new(), Vec::new());
@@ -232,19 +228,7 @@ async fn look(arguments: &DiscoverArguments, asked: &Asked, context: &Context) -
         }
         Told { discovered, proposals, not_proposed }
     };
-    let mut work = Box::pin(work);
-    let told = match tokio::time::timeout(QUIET, &mut work).await {
-        Ok(told) => told,
-        Err(_) => {
-            if context.stderr.width().is_some() {
-                bar.set_draw_target(ProgressDrawTarget::stderr());
-                bar.enable_steady_tick(Duration::from_millis(120));
-            }
-            work.await
-        }
-    };
-    bar.finish_and_clear();
-    Ok(told)
+    Ok(waiting.on(work).await)
 }
 
 /// Prints or writes the text, and says what became of it.

@@ -14,8 +14,8 @@ use certroll_core::id::{ObjectKind, ObjectName, RolloutId, SourceVaultId, VaultN
 use certroll_core::plan::{Occasion, PlanReport};
 use certroll_core::policy::{Mode, Policy, ServicePolicy};
 use certroll_core::ports::{
-    FaultKind, InspectedVault, Inspection, PortError, PortFault, Progress, Recorded, RolloutObserver, Scope,
-    Server, VaultReader,
+    FaultKind, InspectedVault, Inspection, JournalError, PortError, PortFault, Progress, Recorded,
+    RolloutObserver, Scope, Server, VaultReader,
 };
 use certroll_core::target::cloud_service::{CloudServiceModel, OsProfile, SecretGroup};
 use certroll_engine::outside::Outside;
@@ -26,7 +26,7 @@ use jiff::Timestamp;
 
 use super::{machine, webhook};
 use crate::adapters::SystemClock;
-use crate::assembly::assemble;
+use crate::assembly::{Assembled, assemble};
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
 use crate::config::Settings;
@@ -70,21 +70,38 @@ struct Seen<'a> {
     permissions: Result<Vec<PermissionEntry>, PortError>,
 }
 
-/// Looks at everything.
-pub(super) async fn gather(
-    settings: &Settings,
-    policy: &Policy,
-    reach_webhook: bool,
-) -> Result<Diagnosis, Failure> {
+/// The program put together, and its journal as far as it can be read.
+pub(super) struct Prepared {
+    pub(super) azure: Azure,
+    outside: Outside,
+    journal: Result<(), JournalError>,
+}
+
+/// Puts the program together for looking only.
+///
+/// # Errors
+/// A file that the settings name cannot be used, or the settings do not fit together.
+pub(super) fn prepare(settings: &Settings) -> Result<Prepared, Failure> {
     let opened = reader(&settings.journal);
     // Nothing is remembered of versions: what remembers would make its file.
     let records = match &opened {
         Ok(reader) => Records { journal: Arc::new(reader.clone()), versions: None },
         Err(_) => Records::in_memory(),
     };
-    let assembled = assemble(settings, Arc::new(SystemClock), records, Arc::new(Silence))
-        .map_err(|error| Failure::new(Exit::Config, error))?;
-    let (azure, outside) = (&assembled.azure, &assembled.outside);
+    let Assembled { azure, outside, .. } =
+        assemble(settings, Arc::new(SystemClock), records, Arc::new(Silence))
+            .map_err(|error| Failure::new(Exit::Config, error))?;
+    Ok(Prepared { azure, outside, journal: opened.map(drop) })
+}
+
+/// Looks at everything.
+pub(super) async fn gather(
+    settings: &Settings,
+    prepared: &Prepared,
+    policy: &Policy,
+    reach_webhook: bool,
+) -> Diagnosis {
+    let Prepared { azure, outside, journal } = prepared;
     let inspection = azure.inspection();
     let now = outside.clock.now();
 
@@ -137,10 +154,10 @@ pub(super) async fn gather(
             .await,
     );
     findings.push(process::clock(&clocks));
-    findings.extend(process::journal(&machine::journal(&settings.journal, opened.map(drop))));
+    findings.extend(process::journal(&machine::journal(&settings.journal, journal)));
     // Stable: certificates keep the order of the cscfg.
     findings.sort_by(|one, other| (&one.subject, one.check).cmp(&(&other.subject, other.check)));
-    Ok(Diagnosis { at: now, cloud: settings.cloud.name.clone(), az, findings })
+    Diagnosis { at: now, cloud: settings.cloud.name.clone(), az, findings }
 }
 
 /// Nobody watches.

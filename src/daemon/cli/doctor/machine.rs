@@ -16,7 +16,7 @@ use crate::config::{IdentitySettings, JournalSettings, Secret, Settings, read_li
 const FILE: u64 = 1024 * 1024;
 
 /// Everything about the journal. `opened` is what reading it came to.
-pub(super) fn journal(settings: &JournalSettings, opened: Result<(), JournalError>) -> JournalEvidence {
+pub(super) fn journal(settings: &JournalSettings, opened: &Result<(), JournalError>) -> JournalEvidence {
     let path = settings.directory.as_path();
     let named = Writer::named_in(path);
     let holder = named.map(|writer| Holder {
@@ -29,7 +29,7 @@ pub(super) fn journal(settings: &JournalSettings, opened: Result<(), JournalErro
     JournalEvidence {
         path: path.display().to_string(),
         directory: directory(path),
-        opened,
+        opened: opened.clone(),
         holder,
         free: free(nearest(path)),
     }

@@ -6,20 +6,14 @@ mod machine;
 mod report;
 mod webhook;
 
-use std::time::Duration;
-
 use certroll_core::doctor::{Verdict, worst};
 use clap::Args;
-use indicatif::ProgressBar;
 
 use super::exit::Exit;
 use super::failure::Failure;
 use super::select::select;
-use super::terminal::Terminal;
+use super::waiting::Waiting;
 use super::{Context, output};
-
-/// From when on a sign of life is shown: what takes less is over before it is read.
-const MOMENT: Duration = Duration::from_secs(1);
 
 /// Find what keeps certroll from its work, and the command that mends it
 ///
@@ -63,8 +57,10 @@ pub async fn run(arguments: &DoctorArguments, context: &Context) -> Result<Exit,
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
     let policy = select(&settings.policy, &arguments.services)?;
-    let gathering = gather::gather(&settings, &policy, arguments.reach_webhook);
-    let diagnosis = with_a_sign_of_life(gathering, &context.stderr).await?;
+    let prepared = gather::prepare(&settings)?;
+    let waiting =
+        Waiting::new(&context.stderr, "asking Azure for everything that is needed").counting(&prepared.azure);
+    let diagnosis = waiting.on(gather::gather(&settings, &prepared, &policy, arguments.reach_webhook)).await;
     if context.json {
         output::write_json(&report::json(&diagnosis))?;
     } else {
@@ -76,18 +72,4 @@ pub async fn run(arguments: &DoctorArguments, context: &Context) -> Result<Exit,
         Verdict::NotChecked => Exit::NotChecked,
         Verdict::Failure => Exit::Failures,
     })
-}
-
-async fn with_a_sign_of_life<T>(work: impl Future<Output = T>, stderr: &Terminal) -> T {
-    let mut work = std::pin::pin!(work);
-    if let Ok(done) = tokio::time::timeout(MOMENT, &mut work).await {
-        return done;
-    }
-    let live = stderr.width().is_some();
-    let bar = if live { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    bar.set_message("asking Azure");
-    bar.enable_steady_tick(Duration::from_millis(120));
-    let done = work.await;
-    bar.finish_and_clear();
-    done
 }

@@ -105,6 +105,9 @@ fn folded<'a>(findings: impl Iterator<Item = &'a Finding>) -> Vec<Vec<&'a Findin
     groups
 }
 
+/// What goes on stands under what it goes on with, behind `why:` and `mend:`.
+const HANG: usize = 6;
+
 fn detail(group: &[&Finding], terminal: &Terminal) -> String {
     let first = group[0];
     let word = first.verdict.word();
@@ -116,20 +119,21 @@ fn detail(group: &[&Finding], terminal: &Terminal) -> String {
     };
     let mut names: Vec<&str> = group.iter().map(|finding| finding.check.name()).collect();
     names.dedup();
-    // One line a finding, so that it can be searched and a command copied.
+    // One line a finding where it is no terminal, so that it can be searched; a command everywhere, so that it is copied.
     let line = |text: &str| printable(text).replace('\n', " ");
     let subject = line(&first.subject.to_string());
     let mut shown = format!("{word}: {subject}: {}: {}\n", names.join(", "), line(&first.what));
     if matches!(first.verdict, Verdict::Failure | Verdict::Warning) {
         let _ = writeln!(shown, "  why:  {}", first.why());
     }
+    shown = terminal.wrapped(&shown, HANG);
     if first.verdict != Verdict::Good {
         match &first.mend {
             Some(Mend::Command(command)) => {
                 let _ = writeln!(shown, "  mend: {}", line(command));
             }
             Some(Mend::Words(words)) => {
-                let _ = writeln!(shown, "  mend: {}", line(words));
+                shown.push_str(&terminal.wrapped(&format!("  mend: {}\n", line(words)), HANG));
             }
             None => {}
         }

@@ -30,7 +30,10 @@ pub(super) fn text(opened: &OpenedSecret, name: &str, now: Timestamp, terminal: 
 
 /// A line under a heading.
 pub(in crate::cli) fn line(heading: &str, value: &str, terminal: &Terminal) -> String {
-    format!("{} {value}\n", terminal.heading(&format!("{heading:<11}")))
+    /// Width of the longest heading.
+    const HEADINGS: usize = 11;
+    let text = format!("{}  {value}\n", terminal.heading(&format!("{heading:<HEADINGS$}")));
+    terminal.wrapped(&text, HEADINGS + 2)
 }
 
 /// What it holds and how, line by line.
@@ -57,7 +60,11 @@ pub(in crate::cli) fn holds(
 /// The table of its certificates.
 pub(in crate::cli) fn certificates(opened: &OpenedSecret, now: Timestamp, terminal: &Terminal) -> String {
     let mut table = Table::new(["", "THUMBPRINT", "SUBJECT", "UNTIL", "DAYS", "KEY", "SIGNATURE"])
-        .never_cut("THUMBPRINT");
+        .never_cut("THUMBPRINT")
+        .never_cut("UNTIL")
+        .spared("SIGNATURE")
+        .spared("KEY")
+        .spared("DAYS");
     for (place, certificate) in placed(opened) {
         table.row([
             place.to_owned(),

@@ -29,6 +29,7 @@ use super::confirm::confirm;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::plan::Silence;
+use super::waiting::Waiting;
 use super::{Context, apply, output};
 use crate::adapters::SystemClock;
 use crate::assembly::{Assembled, assemble};
@@ -161,8 +162,14 @@ async fn store(
             .map_err(|error| Failure::new(Exit::Config, error))?;
     let (reader, clock) = (Arc::clone(&outside.vaults), Arc::clone(&outside.clock));
     let target = Target { object: to, reader, writer: azure.vault_writer(), clock };
-    let before = target.look().await?;
-    let foresight = foretell(arguments, &settings.policy, &outside, &parcel, &before.newest).await?;
+    let waiting =
+        Waiting::new(&context.stderr, &format!("looking at `{to}` and what follows it")).counting(&azure);
+    let looking = async {
+        let before = target.look().await?;
+        let foresight = foretell(arguments, &settings.policy, &outside, &parcel, &before.newest).await?;
+        Ok::<_, Failure>((before, foresight))
+    };
+    let (before, foresight) = waiting.on(looking).await?;
     let upload = Upload {
         packable: &packable,
         packed: &packed,
@@ -178,10 +185,19 @@ async fn store(
     if arguments.dry_run {
         return Ok(foresight);
     }
+    if !arguments.yes {
+        output::write_message("\n");
+    }
     confirm(arguments.yes, &format!("Upload it to `{to}`?"), "uploaded", context)?;
 
-    let identifier = target.put(&parcel, &packed.leaf, tags, &before).await?;
-    target.verify(&identifier, &packable).await?;
+    let waiting =
+        Waiting::new(&context.stderr, &format!("uploading to `{to}` and reading it back")).counting(&azure);
+    let uploading = async {
+        let identifier = target.put(&parcel, &packed.leaf, tags, &before).await?;
+        target.verify(&identifier, &packable).await?;
+        Ok::<_, Failure>(identifier)
+    };
+    let identifier = waiting.on(uploading).await?;
     if context.json {
         output::write_json(&upload.json(Some(&identifier)))?;
     } else {
