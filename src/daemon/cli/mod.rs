@@ -6,6 +6,7 @@ pub mod approve;
 mod asking;
 pub mod certificate_file;
 pub mod check;
+pub mod completions;
 mod confirm;
 pub mod discover;
 pub mod doctor;
@@ -17,6 +18,7 @@ pub mod history;
 pub mod inspect;
 mod interrupts;
 mod leading;
+pub mod man;
 pub mod notify;
 pub mod output;
 pub mod pause;
@@ -129,6 +131,8 @@ enum Command {
     Upload(upload::UploadArguments),
     Discover(discover::DiscoverArguments),
     Doctor(doctor::DoctorArguments),
+    Completions(completions::CompletionsArguments),
+    Man(man::ManArguments),
 }
 
 /// What a command is given besides its own arguments.
@@ -254,6 +258,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Upload(arguments) => on_runtime(upload::run(arguments, &context)),
         Command::Discover(arguments) => on_runtime(discover::run(arguments, &context)),
         Command::Doctor(arguments) => on_runtime(doctor::run(arguments, &context)),
+        Command::Completions(arguments) => completions::run(arguments),
+        Command::Man(arguments) => man::run(arguments),
     };
     match ended {
         Ok(exit) => exit.into(),

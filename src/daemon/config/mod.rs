@@ -27,6 +27,7 @@ pub use environment::Environment;
 pub(crate) use file::{read_limited, read_stream_limited};
 pub use load::{admin, load, load_if_present};
 pub use place::{Origin, Place};
+pub(crate) use problem::nearest;
 pub use problem::{ConfigError, Problem, Severity};
 pub use schema::published as json_schema;
 pub use secret::Secret;
