@@ -103,7 +103,7 @@ fn page(command: &Command, name: &str, is_program: bool) -> String {
     let mut rest = Roff::new();
     if let Some(help) = command.get_after_long_help() {
         for (heading, lines) in parts(&help.to_string()) {
-            literal(&mut rest, manual_heading(&heading), &lines);
+            literal(&mut rest, &manual_heading(&heading), &lines);
         }
     }
     if is_program {
@@ -153,8 +153,8 @@ fn manual_heading(heading: &str) -> String {
 }
 
 /// Lines as they are: they are laid out in columns.
-fn literal(page: &mut Roff, heading: String, lines: &[String]) {
-    page.control("SH", [heading.as_str()]).control("nf", []);
+fn literal(page: &mut Roff, heading: &str, lines: &[String]) {
+    page.control("SH", [heading]).control("nf", []);
     for line in lines {
         page.text([roman(line.as_str())]);
     }
