@@ -81,6 +81,7 @@ fn holder(file: &mut File) -> Option<Writer> {
 fn held(directory: &Path, holder: Option<&Writer>) -> JournalError {
     let by = match holder {
         Some(Writer { program, pid, host, since }) => {
+            let since = since.strftime("%FT%TZ");
             format!("{program} (process {pid} on host `{host}`) since {since}")
         }
         None => "another process".to_owned(),

@@ -11,7 +11,7 @@ use super::snapshot;
 use crate::support::live::{Live, SECRET_SETTING, shop_with_a_secret_setting, steady};
 
 /// One instance goes on with its old certificate after the next PUT.
-fn stubborn() -> Fault {
+pub(super) fn stubborn() -> Fault {
     Fault::next(
         Call::PutCloudService,
         Effect::OldCertificatePresented(Which::Named(vec!["Web_IN_1".to_owned()])),
@@ -19,7 +19,7 @@ fn stubborn() -> Fault {
 }
 
 /// A text without the names of rollouts and their times.
-fn told(text: &str) -> String {
+pub(super) fn told(text: &str) -> String {
     let mut shown = String::new();
     for line in steady(text).split_inclusive('\n') {
         let words = line.split_inclusive(' ').map(|word| {
@@ -33,7 +33,7 @@ fn told(text: &str) -> String {
 }
 
 /// The name of the latest rollout.
-fn latest(live: &Live) -> String {
+pub(super) fn latest(live: &Live) -> String {
     let ran = live.run(&["history", "--json"]);
     let history: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     history["rollouts"][0]["rollout"].as_str().unwrap().to_owned()

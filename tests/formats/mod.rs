@@ -1,5 +1,6 @@
 //! Formats that people and other programs rely on.
 
+mod commands_document;
 mod monitoring_document;
 mod reference;
 mod reference_document;
