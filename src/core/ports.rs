@@ -73,6 +73,41 @@ pub struct PortFault {
     pub hint: Option<String>,
 }
 
+/// Characters of a message that a short form repeats: what a reason has in a line.
+const BRIEF: usize = 160;
+
+impl PortFault {
+    /// The same for one line: what was tried and why it failed. What the service said besides is left out where kind, status
+    /// and code say it already, because it names whoever asked over several lines.
+    pub fn brief(&self) -> String {
+        let message = match self.kind {
+            FaultKind::Unauthorized
+            | FaultKind::Forbidden
+            | FaultKind::Firewall
+            | FaultKind::Disabled
+            | FaultKind::NotFound
+            | FaultKind::Throttled
+            | FaultKind::NoToken => String::new(),
+            FaultKind::Conflict
+            | FaultKind::Refused
+            | FaultKind::ServiceFault
+            | FaultKind::Unreachable
+            | FaultKind::TimedOut
+            | FaultKind::Malformed
+            | FaultKind::ForeignHost => {
+                let sentence =
+                    self.message.split_once(". ").map_or(self.message.as_str(), |(first, _)| first);
+                let mut cut: String = sentence.chars().take(BRIEF).collect();
+                if cut.len() < sentence.len() {
+                    cut.push('…');
+                }
+                cut
+            }
+        };
+        Self { message, ..self.clone() }.to_string()
+    }
+}
+
 impl fmt::Display for PortFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.doing, self.kind)?;
@@ -634,4 +669,56 @@ pub trait Inspection: Send + Sync {
     async fn event_subscriptions(&self, vault: &SourceVaultId) -> Result<Vec<EventSubscription>, PortError>;
     /// What time a server has. Asked without a token, since a wrong clock may be why there is none.
     async fn server_time(&self, server: &Server) -> Result<ServerTime, PortError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_short_form_tells_what_why_and_nothing_about_whoever_asked() {
+        let refusal =
+            "The client 'canary' does not have authorization to perform action. If access was granted, wait.";
+        let long = "x".repeat(BRIEF + 1);
+        for (kind, status, code, message, expected) in [
+            (
+                FaultKind::Forbidden,
+                Some(403),
+                Some("AuthorizationFailed"),
+                refusal,
+                "reading it: a permission is missing (403 AuthorizationFailed)".to_owned(),
+            ),
+            (
+                FaultKind::NoToken,
+                None,
+                None,
+                "client_secret: canary",
+                "reading it: no identity gave a token".to_owned(),
+            ),
+            (
+                FaultKind::Refused,
+                Some(400),
+                None,
+                "Bad name. Correlation canary",
+                "reading it: the request was refused (400): Bad name".to_owned(),
+            ),
+            (
+                FaultKind::Unreachable,
+                None,
+                None,
+                &long,
+                format!("reading it: no connection: {}…", &long[..BRIEF]),
+            ),
+        ] {
+            let fault = PortFault {
+                doing: "reading it".to_owned(),
+                kind,
+                status,
+                code: code.map(str::to_owned),
+                message: message.to_owned(),
+                hint: None,
+            };
+            assert_eq!(fault.brief(), expected);
+        }
+    }
 }

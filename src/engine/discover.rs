@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
-use certroll_core::discover::{ProbeFinding, Proposal, Survey, Want, wants};
+use certroll_core::discover::{ProbeFinding, ProposedProbe, Survey, Want, wants};
 use certroll_core::id::{CloudServiceId, ObjectKind, VaultName};
 use certroll_core::plan::{Need, Unreadable};
 use certroll_core::ports::{Inventory, ListedObject, PortError, Subscription};
@@ -28,8 +28,10 @@ pub struct Scope {
     pub subscriptions: Vec<String>,
     /// Vaults to search besides those that the services reference.
     pub vaults: BTreeSet<VaultName>,
-    /// Services that are known already and are not looked at.
+    /// Services that a configuration names already.
     pub known: BTreeSet<CloudServiceId>,
+    /// The port at which endpoints listen, where it is not that of HTTPS.
+    pub probe_port: Option<u16>,
 }
 
 /// What was found.
@@ -37,9 +39,9 @@ pub struct Scope {
 pub struct Discovered {
     /// The subscriptions that were listed, each with its name, if that is known.
     pub subscriptions: BTreeMap<String, Option<String>>,
-    /// Services of those subscriptions that are known already.
+    /// Services of those subscriptions that a configuration names already.
     pub known: BTreeSet<CloudServiceId>,
-    /// Everything that was seen of the others.
+    /// Everything that was seen of all of them.
     pub survey: Survey,
     /// What could not be listed.
     pub failed: Vec<PortError>,
@@ -113,10 +115,10 @@ pub async fn discover(
             Ok(listed) => {
                 for model in listed {
                     match model.id() {
-                        Ok(id) if scope.known.contains(&id) => {
-                            discovered.known.insert(id);
-                        }
                         Ok(id) => {
+                            if scope.known.contains(&id) {
+                                discovered.known.insert(id.clone());
+                            }
                             models.insert(id, model);
                         }
                         Err(error) => discovered.left_out.push(format!("a cloud service: {error}")),
@@ -128,6 +130,7 @@ pub async fn discover(
         discovered.subscriptions.insert(subscription.id.clone(), subscription.name.clone());
     }
     discovered.survey.vaults.clone_from(&scope.vaults);
+    discovered.survey.probe_port = scope.probe_port;
     survey(models, &mut discovered.survey, inventory, outside, watch).await;
     if !scope.vaults.is_empty() {
         name_vaults(&subscriptions, inventory, &mut discovered).await;
@@ -273,9 +276,12 @@ async fn name_vaults(subscriptions: &[Subscription], inventory: &dyn Inventory, 
     }
 }
 
-/// Tries the proposed endpoints, each once.
-pub async fn try_endpoints(proposals: &mut [Proposal], outside: &Outside, watch: &(dyn Fn(Progress) + Sync)) {
-    let probes = proposals.iter_mut().flat_map(|proposal| &mut proposal.probes);
+/// Tries the endpoints that nobody tried, each once.
+pub async fn try_endpoints<'a>(
+    probes: impl Iterator<Item = &'a mut ProposedProbe>,
+    outside: &Outside,
+    watch: &(dyn Fn(Progress) + Sync),
+) {
     let untried: Vec<_> = probes.filter(|probe| probe.finding == ProbeFinding::NotTried).collect();
     if untried.is_empty() {
         return;

@@ -119,6 +119,7 @@ async fn of_object(
                 world.forget_object(key);
                 return Err(Unreadable {
                     reason: format!("{} `{key}` is not in its vault's list", known.object.kind.noun()),
+                    short: None,
                     hint: Some("recover it if it was deleted by mistake".to_owned()),
                     gone: true,
                 });

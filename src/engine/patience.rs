@@ -47,6 +47,7 @@ impl<'a> Patience<'a> {
                     self.vault,
                     self.whole.as_secs()
                 ),
+                short: None,
                 hint: Some(
                     "look whether the network lets certroll reach it: firewall, private endpoint, proxy"
                         .to_owned(),

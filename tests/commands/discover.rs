@@ -184,6 +184,14 @@ async fn what_cannot_be_read_is_a_comment_with_the_way_out() {
     assert_eq!(ran.code, 0, "{}", ran.shown());
     snapshot!("discover_unreadable", steady(&undated(&read(&live, "certroll.toml"))));
     assert_eq!(live.run(&["check"]).code, 0);
+    assert!(!ran.stderr.contains("Client address"), "{}", ran.stderr);
+    let ran = live.run(&["discover", "--no-probe", "-v"]);
+    assert!(
+        ran.stderr.contains("Client address: 203.0.113.7"),
+        "all that is known is logged: {}",
+        ran.stderr
+    );
+    assert!(ran.stdout.contains("is known") && ran.stdout.contains("# UNRESOLVED:"), "{}", ran.stdout);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -256,6 +264,140 @@ async fn an_endpoint_that_does_not_present_the_leaf_is_only_shown() {
     assert!(ran.stdout.contains("# - shop.contoso.com at localhost:443: "), "{}", ran.stdout);
     assert!(!ran.stdout.contains("it was not tried"), "{}", ran.stdout);
     assert!(!ran.stdout.lines().any(|line| line.starts_with("[service.probe]")), "{}", ran.stdout);
+}
+
+/// The shop as it is seen from outside, at the simulator's endpoint.
+async fn reached(cloud: Cloud) -> (Live, String) {
+    let live = nothing_yet(cloud).await;
+    let endpoint = live.simulator.endpoint_address(shop::SERVICE, shop::ENDPOINT).unwrap();
+    live.simulator.with(|cloud| {
+        for PublicAddress { dns, .. } in &mut cloud.public_addresses {
+            *dns = Some(("shop".to_owned(), endpoint.ip().to_string()));
+        }
+    });
+    (live, endpoint.port().to_string())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_endpoint_that_presents_the_leaf_is_written_and_turns_on_the_next_update() {
+    let (cloud, mut shop) = shop::shop(Pace::Automatic, Timestamp::now());
+    let (live, port) = reached(cloud).await;
+    let first = [&FIRST[..5], &["--probe-port", &port, "--out", "certroll.toml"]].concat();
+    let ran = live.run(&first);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    let written = read(&live, "certroll.toml");
+    let endpoint = format!(
+        "[service.probe]\nendpoints = [{{ address = \"127.0.0.1:{port}\", server_name = \"{}\" }}]\n",
+        shop::DNS_NAME
+    );
+    assert!(written.contains(&endpoint), "{written}");
+    assert!(written.contains("Each presents today what"), "{written}");
+
+    live.simulator.with(|cloud| shop.renew(cloud));
+    let ran = live.run(&["apply", "--yes"]);
+    assert_eq!(ran.code, 0, "the endpoint shows the new leaf: {}", ran.shown());
+    let again = ["discover", "--probe-port", &port, "--out", "certroll.toml"];
+    let ran = live.run(&again);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_run_shows_what_a_known_service_lacks_and_not_what_it_has() {
+    let (mut cloud, shop) = shop::shop(Pace::Automatic, Timestamp::now());
+    let api = Authority::root("Contoso Api", Timestamp::now()).issued();
+    let api = scenario::certificate(&mut cloud, shop::VAULT, "api", &api);
+    let (live, port) = reached(cloud).await;
+    let ran = live.run(&[&FIRST[..], &["--out", "certroll.toml"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    let first = read(&live, "certroll.toml");
+
+    // Since then: a setting in another role, a certificate that no reference carries, and an endpoint that answers.
+    let twin = "Shop.ApiThumbprint";
+    live.simulator.with(|cloud| {
+        let model = &mut cloud.service_mut(shop::SERVICE).unwrap().model;
+        let leaf = &shop.stored_leaf.thumbprint;
+        model.configuration = model.configuration.replacen(
+            "</ConfigurationSettings>",
+            &format!("<Setting name=\"{twin}\" value=\"{leaf}\" /></ConfigurationSettings>"),
+            1,
+        );
+        model.configuration = model.configuration.replacen(
+            "</Certificates>",
+            &format!(
+                "<Certificate name=\"Api\" thumbprint=\"{}\" thumbprintAlgorithm=\"sha1\" /></Certificates>",
+                api.thumbprint
+            ),
+            1,
+        );
+    });
+    let again = ["discover", "--probe-port", &port, "--out", "certroll.toml"];
+    let ran = live.run(&again);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    snapshot!("discover_known", steady(&undated(&ran.shown())).replace(&format!(":{port}"), ":[PORT]"));
+    assert!(ran.stdout.lines().all(|line| line.is_empty() || line.starts_with('#')), "{}", ran.stdout);
+    let ran = live.run(&[&again[..], &["--append"]].concat());
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    assert_eq!(read(&live, "certroll.toml"), first, "where it belongs is for a person to say");
+
+    let ran = live.run(&[&again[..], &["--json"]].concat());
+    let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let [added] = told["additions"].as_array().unwrap().as_slice() else { panic!("{told}") };
+    assert_eq!(added["entries"][0]["settings"][0], twin);
+    assert_eq!(added["certificates"][0]["name"], "Api");
+    assert_eq!(added["probes"][0]["finding"]["kind"], "presents");
+    assert_eq!((&told["written"], told["services"].as_array().unwrap().len()), (&Value::Null, 0));
+
+    // What a person adds as it was shown is not shown again.
+    let (head, rest) = first.split_once("settings = [").unwrap();
+    let whole = format!(
+        "{head}settings = [\"{twin}\", {rest}\n[[service.certificate]]\nname = \"Api\"\n\
+         source = \"shop-kv/certificates/api\"\n\n[service.probe]\n\
+         endpoints = [{{ address = \"127.0.0.1:{port}\", server_name = \"{}\" }}]\n",
+        shop::DNS_NAME
+    );
+    std::fs::write(live.place.path().join("certroll.toml"), whole).unwrap();
+    let ran = live.run(&again);
+    assert_eq!((ran.code, ran.stdout.as_str()), (0, ""), "{}", ran.shown());
+    assert!(ran.stderr.contains("nothing is new to `certroll.toml`"), "{}", ran.stderr);
+
+    live.simulator
+        .with(|cloud| cloud.service_mut(shop::SERVICE).unwrap().model.configuration = "<x".to_owned());
+    let ran = live.run(&again);
+    assert!(ran.stdout.starts_with("\n# NOT COMPARED: cloud service\n"), "{}", ran.shown());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_json_the_file_is_written_and_what_was_found_is_printed() {
+    let (cloud, shop) = shop::shop(Pace::Automatic, Timestamp::now());
+    let live = nothing_yet(cloud).await;
+    let out = ["--no-probe", "--out", "certroll.toml", "--json"];
+    let told = |arguments: &[&str]| -> Value {
+        let ran = live.run(arguments);
+        assert_eq!(ran.code, 0, "{}", ran.shown());
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let first = told(&[&FIRST[..5], &out[..]].concat());
+    assert_eq!(first["written"]["how"], "created");
+    assert!(first["written"]["file"].as_str().unwrap().ends_with("certroll.toml"));
+    let written = read(&live, "certroll.toml");
+    assert_eq!(first["configuration"], written);
+    assert_eq!(live.run(&["check"]).code, 0);
+
+    live.simulator.with(|cloud| second_service(cloud, &shop.stored_leaf));
+    let again = [&["discover"], &out[..]].concat();
+    let shown = told(&again);
+    assert_eq!(shown["written"], Value::Null);
+    assert_eq!(read(&live, "certroll.toml"), written, "it is left as it is");
+    let added = told(&[&again[..], &["--append"]].concat());
+    assert_eq!(
+        (&added["written"]["how"], &added["configuration"]),
+        (&"appended".into(), &shown["configuration"])
+    );
+    let whole = read(&live, "certroll.toml");
+    assert!(whole.ends_with(added["configuration"].as_str().unwrap()), "{whole}");
+    let last = told(&again);
+    assert_eq!((last["services"].as_array().unwrap().len(), &last["written"]), (0, &Value::Null));
+    assert_eq!(last["known"].as_array().unwrap().len(), 2);
 }
 
 #[tokio::test(flavor = "multi_thread")]

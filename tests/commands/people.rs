@@ -45,7 +45,8 @@ fn steadied(text: &str) -> String {
             let bare = word.trim_end_matches([' ', ',', ';', '\n', '.']);
             let number = bare.trim_end_matches('s');
             let is_time = bare.len() > number.len() && number.parse::<f64>().is_ok();
-            let is_digest = bare.len() == 16 && bare.chars().all(|c| c.is_ascii_hexdigit());
+            let bare = bare.trim_matches(['`', ':']);
+            let is_digest = matches!(bare.len(), 16 | 64) && bare.chars().all(|c| c.is_ascii_hexdigit());
             let is_process = bare.len() > 2 && bare.parse::<u32>().is_ok();
             let is_id = bare.len() == 36 && bare.matches('-').count() == 4;
             let name = match () {

@@ -212,6 +212,29 @@ async fn it_goes_on_with_apply_for_the_services_that_follow() {
     assert_eq!(live.puts(), 1);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn upload_and_apply_are_one_document() {
+    let (cloud, shop) = aged(|_, _| {});
+    let live = Live::start(cloud, "").await;
+    let told = |to: &str, code: i32| -> Value {
+        pfx_of(&live.place, &renewed(&shop));
+        let ran = upload(&live, &PFX, &["--to", to, "--yes", "--then", "apply", "--json"]);
+        assert_eq!(ran.code, code, "{}", ran.shown());
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let both = told(LEAF, 0);
+    assert_eq!(both["upload"]["stored"]["verified"], true);
+    assert_eq!(both["apply"]["services"][0]["ending"], "verified");
+    let alone = told("shop-kv/certificates/unused", 0);
+    assert_eq!((&alone["upload"]["stored"]["verified"], &alone["apply"]), (&true.into(), &Value::Null));
+
+    // Nothing can be recorded, so that nothing begins: what was stored is told all the same.
+    live.place.file("journal/journal.db", "this is no database");
+    let both = told(LEAF, 65);
+    assert_eq!((&both["upload"]["stored"]["verified"], &both["apply"]), (&true.into(), &Value::Null));
+    assert_eq!(live.puts(), 1);
+}
+
 /// The file of a leaf that a guard refuses.
 fn leaf_of(live: &Live, shop: &shop::Shop, change: impl FnOnce(LeafRequest) -> LeafRequest) {
     let request = change(LeafRequest::server(shop::DNS_NAME, Timestamp::now()));

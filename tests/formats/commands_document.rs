@@ -171,6 +171,7 @@ const COMMANDS: &[Shown] = &[
             ("the first time", "discover_first"),
             ("secrets named after their thumbprints", "discover_named_after_thumbprints"),
             ("again", "discover_again"),
+            ("what a known service lacks", "discover_known"),
         ],
         errors: &[
             ("what it may not list", "discover_denied"),

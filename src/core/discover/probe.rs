@@ -9,7 +9,7 @@ use crate::id::Thumbprint;
 use crate::plan::VaultContent;
 use crate::ports::{Presentation, ProbeEndpoint};
 
-/// The cscfg does not tell ports; this is the one of HTTPS.
+/// The cscfg does not tell ports; this is the one of HTTPS, where a person names no other.
 const PORT: u16 = 443;
 
 /// An endpoint that may present a certificate of the service.
@@ -77,7 +77,13 @@ impl Leaf<'_> {
 
 /// Each server certificate at each public DNS name. Where the certificate is not for that name, it is asked for by one of
 /// its own.
-pub(super) fn probes(leaves: &[Leaf<'_>], fqdns: &[String], notes: &mut Vec<String>) -> Vec<ProposedProbe> {
+pub(super) fn probes(
+    leaves: &[Leaf<'_>],
+    fqdns: &[String],
+    port: Option<u16>,
+    notes: &mut Vec<String>,
+) -> Vec<ProposedProbe> {
+    let port = port.unwrap_or(PORT);
     let mut serving: Vec<&Leaf<'_>> = Vec::new();
     for leaf in leaves.iter().filter(|leaf| leaf.serves()) {
         if serving.iter().all(|known| known.content.thumbprint() != leaf.content.thumbprint()) {
@@ -104,7 +110,7 @@ pub(super) fn probes(leaves: &[Leaf<'_>], fqdns: &[String], notes: &mut Vec<Stri
                 "the public DNS name of the service, asked for a name of the certificate".to_owned()
             };
             proposed.push(ProposedProbe {
-                endpoint: ProbeEndpoint { address: format!("{fqdn}:{PORT}"), server_name },
+                endpoint: ProbeEndpoint { address: format!("{fqdn}:{port}"), server_name },
                 thumbprint: leaf.content.thumbprint(),
                 certificate: several.then(|| leaf.finding.name.clone()),
                 why,

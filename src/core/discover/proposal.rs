@@ -153,6 +153,8 @@ pub struct Mapped {
     pub why: String,
     /// What a person has to decide, where the proposal is only the best that can be known today.
     pub decide: Option<String>,
+    /// The object holds another certificate than the one that is deployed, a newer one of the same subject.
+    pub newer: bool,
 }
 
 /// References that cannot be read, all for the same reason.

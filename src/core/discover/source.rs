@@ -20,7 +20,7 @@ pub fn propose(service: &CloudServiceId, survey: &Survey) -> Result<Proposal, No
     let model = match survey.observation.services.get(service) {
         Some(Ok(model)) => model,
         Some(Err(unreadable)) => {
-            return Err(not_proposed(unreadable.reason.clone(), unreadable.hint.clone()));
+            return Err(not_proposed(unreadable.brief().to_owned(), unreadable.hint.clone()));
         }
         None => return Err(not_proposed("it was not looked at".to_owned(), None)),
     };
@@ -48,7 +48,7 @@ pub fn propose(service: &CloudServiceId, survey: &Survey) -> Result<Proposal, No
         .filter(|finding| !matches!(finding.source, Source::Left { .. }))
         .filter_map(|finding| Some(Leaf { finding, content: content_of(finding)? }))
         .collect();
-    let probes = probes(&leaves, &fqdns, &mut notes);
+    let probes = probes(&leaves, &fqdns, survey.probe_port, &mut notes);
     Ok(Proposal {
         service: service.clone(),
         location: model.location(),
@@ -99,8 +99,8 @@ fn is_host(name: &str) -> bool {
 
 fn with_hint(unreadable: &Unreadable) -> String {
     match &unreadable.hint {
-        Some(hint) => format!("{}; {hint}", unreadable.reason),
-        None => unreadable.reason.clone(),
+        Some(hint) => format!("{}; {hint}", unreadable.brief()),
+        None => unreadable.brief().to_owned(),
     }
 }
 
@@ -202,7 +202,7 @@ impl<'a> At<'a> {
                     ),
                     (None, Some(Err(unreadable))) => Source::Unresolved {
                         reason: match self.survey.content(carrier.url) {
-                            Some(_) => format!("`{key}` carries it: {}", unreadable.reason),
+                            Some(_) => format!("`{key}` carries it: {}", unreadable.brief()),
                             None => format!("`{key}` must carry it, and cannot be read"),
                         },
                         hint: unreadable.hint.clone(),
@@ -262,16 +262,16 @@ impl<'a> At<'a> {
         let stable = "upload the next certificate under a name that stays, and name that here; or name each next object \
                       here before certroll can see it";
         match self.successor(url) {
-            Some(next) if next.kind == ObjectKind::Certificate => self.mapped(
+            Some(next) if next.kind == ObjectKind::Certificate => newer(self.mapped(
                 next.clone(),
                 format!("{named}; vault certificate `{next}` holds a newer certificate for the same subject"),
                 None,
-            ),
-            Some(next) => self.mapped(
+            )),
+            Some(next) => newer(self.mapped(
                 next.clone(),
                 format!("{named}; `{next}` holds the newest certificate for the same subject"),
                 Some(format!("that one is named after its thumbprint, too: {stable}")),
-            ),
+            )),
             None => {
                 let none = match self.survey.content(url) {
                     Some(_) => "no newer one for the same subject was found",
@@ -416,7 +416,7 @@ impl<'a> At<'a> {
     /// Why what a reference holds is not known, and what a person can do about it.
     fn why_unread(&self, url: &SecretIdentifier) -> (String, Option<String>) {
         match self.survey.observation.contents.get(url) {
-            Some(Err(unreadable)) => (unreadable.reason.clone(), unreadable.hint.clone()),
+            Some(Err(unreadable)) => (unreadable.brief().to_owned(), unreadable.hint.clone()),
             _ => (format!("`{}` was not looked at", self.object(url)), None),
         }
     }
@@ -452,7 +452,7 @@ impl<'a> At<'a> {
         } else {
             decide
         };
-        Source::Mapped(Mapped { object, source_vault, why, decide })
+        Source::Mapped(Mapped { object, source_vault, why, decide, newer: false })
     }
 
     /// Settings that repeat a certificate's thumbprint make an entry of its own necessary.
@@ -528,7 +528,7 @@ impl<'a> At<'a> {
                 Some(Ok(content)) => Ok(About::from(&content.leaf)),
                 // One that cannot be read may be what a certificate of the cscfg comes from.
                 _ if unexplained || carries.contains(&url) => return None,
-                Some(Err(unreadable)) => Err(unreadable.reason.clone()),
+                Some(Err(unreadable)) => Err(unreadable.brief().to_owned()),
                 None => Err("it was not looked at".to_owned()),
             };
             Some(Surplus { object: self.object(url).to_string(), about })
@@ -560,6 +560,14 @@ impl<'a> At<'a> {
                 }
             }
         }
+    }
+}
+
+/// The same for an object that holds a newer certificate than the deployed one.
+fn newer(source: Source) -> Source {
+    match source {
+        Source::Mapped(mapped) => Source::Mapped(Mapped { newer: true, ..mapped }),
+        other => other,
     }
 }
 

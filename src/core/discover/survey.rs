@@ -27,6 +27,8 @@ pub struct Survey {
     pub addresses: BTreeMap<PublicAddressId, Result<PublicAddress, Unreadable>>,
     /// Vaults that a person wants searched, besides those that services reference.
     pub vaults: BTreeSet<VaultName>,
+    /// The port at which a person says that endpoints listen; that of HTTPS if nobody says.
+    pub probe_port: Option<u16>,
     /// Resource ids of vaults, as far as they are known.
     pub vault_ids: BTreeMap<VaultName, SourceVaultId>,
 }
@@ -75,6 +77,17 @@ pub fn wants(service: &CloudServiceId, survey: &Survey) -> BTreeSet<Want> {
 }
 
 impl Survey {
+    /// Everything that could not be read, with all that is known of the reason.
+    pub fn unreadable(&self) -> impl Iterator<Item = &Unreadable> {
+        let observed = &self.observation;
+        let services = observed.services.values().filter_map(|read| read.as_ref().err());
+        let objects = observed.objects.values().filter_map(|read| read.as_ref().err());
+        let contents = observed.contents.values().filter_map(|read| read.as_ref().err());
+        let listings = self.listings.values().filter_map(|read| read.as_ref().err());
+        let addresses = self.addresses.values().filter_map(|read| read.as_ref().err());
+        services.chain(objects).chain(contents).chain(listings).chain(addresses)
+    }
+
     /// Whether a reference belongs to a vault certificate or is a secret of its own. Open where its object cannot be read;
     /// then its version is read as a secret, which works for both.
     pub(super) fn kind_of(&self, url: &SecretIdentifier) -> ObjectKind {

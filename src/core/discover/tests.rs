@@ -106,7 +106,7 @@ impl Found {
     }
 }
 
-fn proposal(world: World) -> Proposal {
+pub(super) fn proposal(world: World) -> Proposal {
     Found::new(world).proposal()
 }
 
@@ -126,12 +126,12 @@ fn why(proposal: &Proposal) -> String {
 }
 
 /// A secret that is named after what it holds.
-fn named(certificate: &Certificate) -> String {
+pub(super) fn named(certificate: &Certificate) -> String {
     certificate.thumbprint().to_string()
 }
 
 /// One leaf in one role, carried by one secret.
-fn one(short: &str, held: &Certificate, kind: ObjectKind) -> World {
+pub(super) fn one(short: &str, held: &Certificate, kind: ObjectKind) -> World {
     let mut world = World::new();
     world.holds_as(short, kind, Ok(world::opened(held)));
     world.role("Web", &[("ShopTls", held)]).delivers(&[short]);

@@ -24,7 +24,7 @@ pub use check::Check;
 pub use mend::{Az, Mend, Principal};
 
 use crate::id::{CloudServiceId, VaultName};
-use crate::ports::{FaultKind, PortError, PortFault};
+use crate::ports::{FaultKind, PortError};
 
 /// What a finding is about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -165,9 +165,7 @@ fn failed(check: Check, subject: &Subject, error: &PortError) -> Finding {
         // A token that nobody gave is a finding of its own, with all its reasons.
         FaultKind::NoToken => fault.kind.to_string(),
         // The check and the command say more than the service's paragraph.
-        FaultKind::Forbidden | FaultKind::Firewall => {
-            PortFault { message: String::new(), ..fault.clone() }.to_string()
-        }
+        FaultKind::Forbidden | FaultKind::Firewall => fault.brief(),
         _ => fault.to_string(),
     };
     let finding = Finding::new(check, subject, verdict, what);

@@ -173,6 +173,8 @@ impl VaultContent {
 pub struct Unreadable {
     /// What was tried, and what came back.
     pub reason: String,
+    /// The same for one line, where the reason is longer: see [`PortFault::brief`](crate::ports::PortFault::brief).
+    pub short: Option<String>,
     /// What a person can do about it.
     pub hint: Option<String>,
     /// Whether it is known not to be there, to be disabled or to hold nothing that can be understood: a state of the
@@ -181,9 +183,14 @@ pub struct Unreadable {
 }
 
 impl Unreadable {
+    /// The reason for one line.
+    pub fn brief(&self) -> &str {
+        self.short.as_deref().unwrap_or(&self.reason)
+    }
+
     /// A reason found by reading what was fetched.
     pub fn content(reason: impl fmt::Display, hint: Option<String>) -> Self {
-        Self { reason: reason.to_string(), hint, gone: true }
+        Self { reason: reason.to_string(), short: None, hint, gone: true }
     }
 }
 
@@ -191,6 +198,7 @@ impl From<&PortError> for Unreadable {
     fn from(error: &PortError) -> Self {
         Self {
             reason: error.to_string(),
+            short: Some(error.fault().brief()),
             hint: error.fault().hint.clone(),
             gone: matches!(error.kind(), FaultKind::NotFound | FaultKind::Disabled),
         }

@@ -10,7 +10,7 @@ use super::confirm::confirm;
 use super::endings::worst;
 use super::exit::Exit;
 use super::failure::Failure;
-use super::leading::{Chosen, Leading};
+use super::leading::{Chosen, Leading, Led};
 use super::select::select;
 use super::terminal::printable;
 use super::{Context, output, plan, report};
@@ -58,7 +58,7 @@ pub struct ApplyArguments {
 pub async fn run(arguments: &ApplyArguments, context: &Context) -> Result<Exit, Failure> {
     let settings = context.settings()?;
     context.start_telemetry(&settings)?;
-    lead(&What::Argument(arguments.target.clone()), arguments.yes, &settings, context).await
+    lead(&What::Argument(arguments.target.clone()), arguments.yes, &settings, context).await.tell(context)
 }
 
 /// What is to be applied.
@@ -69,27 +69,23 @@ enum What {
     Services(Vec<String>),
 }
 
-/// Goes on from another command: plans these services of the settings, by their resource ids, and applies that.
-///
-/// # Errors
-/// As [`run`].
-pub(super) async fn go_on(
-    services: Vec<String>,
-    yes: bool,
-    settings: &Settings,
-    context: &Context,
-) -> Result<Exit, Failure> {
+/// Goes on from another command, which tells how it ended: plans these services of the settings, by their resource ids, and
+/// applies that.
+pub(super) async fn go_on(services: Vec<String>, yes: bool, settings: &Settings, context: &Context) -> Led {
     lead(&What::Services(services), yes, settings, context).await
 }
 
-async fn lead(what: &What, yes: bool, settings: &Settings, context: &Context) -> Result<Exit, Failure> {
-    let leading = Leading::begin(settings, "certroll apply", context).await?;
+async fn lead(what: &What, yes: bool, settings: &Settings, context: &Context) -> Led {
+    let leading = match Leading::begin(settings, "certroll apply", context).await {
+        Ok(leading) => leading,
+        Err(failure) => return Led::nothing(failure),
+    };
     let chosen = if leading.is_asked_to_end() {
         Ok(Chosen::default())
     } else {
         confirmed(what, yes, settings, &leading.work, context).await
     };
-    leading.end(chosen, context).await
+    leading.carry_out(chosen).await
 }
 
 /// What is to be applied, once somebody has said yes to it.

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::endings::{Row, endings_json, endings_text, exit_of, worst};
 use super::exit::Exit;
 use super::failure::Failure;
@@ -63,35 +65,59 @@ impl Leading {
     /// # Errors
     /// Nothing could be chosen, or the endings cannot be printed.
     pub(super) async fn end(
-        mut self,
+        self,
         chosen: Result<Chosen, Failure>,
         context: &Context,
     ) -> Result<Exit, Failure> {
+        self.carry_out(chosen).await.tell(context)
+    }
+
+    /// Carries out what was chosen, and tells nobody.
+    pub(super) async fn carry_out(mut self, chosen: Result<Chosen, Failure>) -> Led {
         let chosen = match chosen {
             Ok(chosen) => chosen,
-            Err(failure) => {
-                if !self.rows.is_empty() {
-                    tell(&self.rows, context)?;
-                }
-                return Err(failure);
-            }
+            Err(failure) => return Led { rows: self.rows, outcome: Err(failure) },
         };
         if !chosen.updates.is_empty() {
             self.interrupts.leading(true);
             let carried = self.work.carry_out(chosen.updates, self.interrupts.stop()).await;
             self.rows.extend(carried.into_iter().map(Row::from));
         }
-        tell(&self.rows, context)?;
-        Ok(worst([exit_of(&self.rows)].into_iter().chain(chosen.exit)))
+        let exit = worst([exit_of(&self.rows)].into_iter().chain(chosen.exit));
+        Led { rows: self.rows, outcome: Ok(exit) }
     }
 }
 
-fn tell(rows: &[Row], context: &Context) -> Result<(), Failure> {
-    if context.json {
-        output::write_json(&endings_json(rows))
-    } else if rows.is_empty() {
-        Ok(())
-    } else {
-        output::write_data(&endings_text(rows, &context.stdout))
+/// How everything ended that a command led.
+pub(super) struct Led {
+    rows: Vec<Row>,
+    /// What it means for a script, or why nothing was chosen.
+    pub(super) outcome: Result<Exit, Failure>,
+}
+
+impl Led {
+    /// Nothing was begun.
+    pub(super) fn nothing(failure: Failure) -> Self {
+        Self { rows: Vec::new(), outcome: Err(failure) }
+    }
+
+    /// The endings as a document; none where nothing was chosen and nothing led on.
+    pub(super) fn json(&self) -> Option<Value> {
+        (self.outcome.is_ok() || !self.rows.is_empty()).then(|| endings_json(&self.rows))
+    }
+
+    /// Prints the endings, and gives what they mean.
+    ///
+    /// # Errors
+    /// Nothing could be chosen, or the endings cannot be printed.
+    pub(super) fn tell(self, context: &Context) -> Result<Exit, Failure> {
+        if context.json {
+            if let Some(endings) = self.json() {
+                output::write_json(&endings)?;
+            }
+        } else if !self.rows.is_empty() {
+            output::write_data(&endings_text(&self.rows, &context.stdout))?;
+        }
+        self.outcome
     }
 }

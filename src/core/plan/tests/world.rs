@@ -148,11 +148,11 @@ pub(crate) fn facts(version: &str) -> VersionFacts {
 }
 
 pub(crate) fn gone(reason: &str) -> Unreadable {
-    Unreadable { reason: reason.to_owned(), hint: None, gone: true }
+    Unreadable { reason: reason.to_owned(), short: None, hint: None, gone: true }
 }
 
 pub(crate) fn forbidden(reason: &str) -> Unreadable {
-    Unreadable { reason: reason.to_owned(), hint: Some("grant it".to_owned()), gone: false }
+    Unreadable { reason: reason.to_owned(), short: None, hint: Some("grant it".to_owned()), gone: false }
 }
 
 #[derive(Clone)]

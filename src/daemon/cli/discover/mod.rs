@@ -1,23 +1,26 @@
 //! `certroll discover`: a configuration from what is deployed.
 //!
 //! What is proposed is core's decision, what is looked at the engine's work. Here it is written: `text` as TOML that a
-//! person reads, `file` without harm to a file that is there.
+//! person reads, `known` as what belongs to services that are configured, `file` without harm to a file that is there;
+//! `deliver` prints or writes it.
 
+mod deliver;
 mod file;
 mod given;
+mod known;
 mod text;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use certroll_core::discover::{NotProposed, Proposal, propose};
+use certroll_core::discover::{Additions, NotProposed, Proposal, propose};
 use certroll_core::id::{CloudServiceId, VaultName};
+use certroll_core::policy::ServicePolicy;
 use certroll_core::ports::{FaultKind, PortError};
 use certroll_core::rollout::Rollout;
 use certroll_engine::discover::{Discovered, Progress, Scope, discover, try_endpoints};
 use clap::{Args, ValueEnum};
-use serde_json::{Value, json};
 
 use super::exit::Exit;
 use super::failure::Failure;
@@ -36,7 +39,8 @@ use file::Existing;
 /// from, and writes a commented configuration. What could not be found out stands there as a comment with the reason.
 ///
 /// The cloud, the identity and the way to the network are those of the configuration, if there is one, with the overrides
-/// of the environment (`CERTROLL__HTTP__PROXY` and the like). Services that it has are known and are not proposed again.
+/// of the environment (`CERTROLL__HTTP__PROXY` and the like). Services that it has are not proposed again: of these is shown
+/// what their entries lack, such as a certificate that was added since.
 ///
 /// Nothing is changed in Azure. Endpoints that it proposes to probe are connected to once.
 #[derive(Clone, Debug, Args)]
@@ -46,7 +50,7 @@ Examples:
   certroll discover --cloud china --out certroll.toml      write a new configuration
   certroll discover --subscription 0b1f6471-1bf0-4dda-aec3-cb9272f09590
   certroll discover --out certroll.toml                    again: show what is new since
-  certroll discover --out certroll.toml --append           and add it
+  certroll discover --out certroll.toml --append           and add the new services
   certroll discover --identity azure_cli --json | jq '.services[].unresolved'
 
 Exit codes:
@@ -73,13 +77,18 @@ pub struct DiscoverArguments {
     #[arg(long = "vault", value_name = "NAME")]
     pub vaults: Vec<VaultName>,
 
-    /// Write to a new file. A file that is there is left as it is: only what it does not have is shown
+    /// Write to a new file. A file that is there is left as it is: only what it does not have is shown. With `--json` what
+    /// was found is printed besides
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 
-    /// Add what is new to the end of the file that is there
+    /// Add new services to the end of the file that is there. What its services lack is shown, and stays for a person to add
     #[arg(long, requires = "out")]
     pub append: bool,
+
+    /// The port of the endpoints that are proposed to be probed
+    #[arg(long, value_name = "PORT", default_value_t = 443, value_parser = clap::value_parser!(u16).range(1..))]
+    pub probe_port: u16,
 
     /// Do not connect to the endpoints that are proposed to be probed
     #[arg(long)]
@@ -124,6 +133,8 @@ struct Asked {
     configuration: Option<PathBuf>,
     /// The file to write, as it is.
     existing: Option<Existing>,
+    /// The services that are configured, and those of the file to write where that is another one.
+    policies: BTreeMap<CloudServiceId, ServicePolicy>,
 }
 
 /// Everything that is to be told.
@@ -131,6 +142,22 @@ struct Told {
     discovered: Discovered,
     proposals: Vec<Proposal>,
     not_proposed: Vec<(CloudServiceId, NotProposed)>,
+    /// What services that are known lack; only those that lack something.
+    additions: Vec<Additions>,
+    /// Services that are known and could not be compared.
+    not_compared: Vec<(CloudServiceId, NotProposed)>,
+}
+
+impl Told {
+    /// Whether no service is new.
+    fn no_service(&self) -> bool {
+        self.proposals.is_empty() && self.not_proposed.is_empty()
+    }
+
+    /// Whether services that are known are as they were.
+    fn no_addition(&self) -> bool {
+        self.additions.is_empty() && self.not_compared.is_empty()
+    }
 }
 
 /// Runs the command.
@@ -143,7 +170,11 @@ pub async fn run(arguments: &DiscoverArguments, context: &Context) -> Result<Exi
     let told = Box::pin(look(arguments, &asked, context)).await?;
     for error in &told.discovered.failed {
         let hint = error.fault().hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
-        warn(context, &format!("{error}{hint}"));
+        warn(context, &format!("{}{hint}", error.fault().brief()));
+        tracing::debug!(error = %error, "what is deployed could not be listed");
+    }
+    for unreadable in told.discovered.survey.unreadable() {
+        tracing::debug!(error = %unreadable, "what is deployed could not be read");
     }
     for reason in &told.discovered.left_out {
         warn(context, &format!("left out: {reason}"));
@@ -166,7 +197,8 @@ pub async fn run(arguments: &DiscoverArguments, context: &Context) -> Result<Exi
     } else {
         services
     };
-    deliver(arguments, context, &asked, &told, &proposed)?;
+    let additions = known::additions(&told);
+    deliver::deliver(arguments, context, &asked, &told, &deliver::Texts { proposed, additions })?;
     Ok(Exit::Ok)
 }
 
@@ -197,7 +229,27 @@ fn asked(arguments: &DiscoverArguments, context: &Context) -> Result<Asked, Fail
     for warning in settings.warnings.iter().filter(|warning| warning.key != "service") {
         warn(context, &warning.headline());
     }
-    Ok(Asked { settings, environment, configuration, existing })
+    let mut policies = by_service(&settings);
+    if let (Some(out), Some(existing)) = (&arguments.out, &existing)
+        && existing.services.iter().any(|service| !policies.contains_key(service))
+    {
+        match config::load_if_present(out, &environment, context.now) {
+            Ok(of_file) => policies.extend(by_service(&of_file)),
+            // It may be a part of another configuration, which nobody named.
+            Err(_) => warn(
+                context,
+                &format!(
+                    "what the services of `{}` lack is not told: see `certroll check --config {0}`",
+                    out.display()
+                ),
+            ),
+        }
+    }
+    Ok(Asked { settings, environment, configuration, existing, policies })
+}
+
+fn by_service(settings: &Settings) -> BTreeMap<CloudServiceId, ServicePolicy> {
+    settings.policy.services.iter().map(|policy| (policy.service.clone(), policy.clone())).collect()
 }
 
 async fn look(arguments: &DiscoverArguments, asked: &Asked, context: &Context) -> Result<Told, Failure> {
@@ -205,132 +257,45 @@ async fn look(arguments: &DiscoverArguments, asked: &Asked, context: &Context) -
     let assembled = assemble(&asked.settings, Arc::new(SystemClock), records, Arc::new(Silence))
         .map_err(|error| Failure::new(Exit::Config, error))?;
     let inventory = assembled.azure.inventory();
-    let configured = asked.settings.policy.services.iter().map(|policy| policy.service.clone());
+    let configured = asked.policies.keys().cloned();
     let written = asked.existing.iter().flat_map(|existing| existing.services.iter().cloned());
     let scope = Scope {
         subscriptions: each_once(&arguments.subscriptions),
         vaults: arguments.vaults.iter().cloned().collect(),
         known: configured.chain(written).collect(),
+        probe_port: Some(arguments.probe_port),
     };
     let waiting = Waiting::new(&context.stderr, "asking for what is deployed").counting(&assembled.azure);
     let watch = |progress: Progress| waiting.say(&progress.to_string());
     let work = async {
         let discovered = discover(&scope, inventory.as_ref(), &assembled.outside, &watch).await;
-        let (mut proposals, mut not_proposed) = (Vec::new(), Vec::new());
-        for service in discovered.survey.observation.services.keys() {
-            match propose(service, &discovered.survey) {
-                Ok(proposal) => proposals.push(proposal),
-                Err(not) => not_proposed.push((service.clone(), not)),
+        let mut told = Told {
+            proposals: Vec::new(),
+            not_proposed: Vec::new(),
+            additions: Vec::new(),
+            not_compared: Vec::new(),
+            discovered,
+        };
+        for service in told.discovered.survey.observation.services.keys() {
+            let known = told.discovered.known.contains(service);
+            match (propose(service, &told.discovered.survey), asked.policies.get(service)) {
+                (Ok(proposal), Some(policy)) => told.additions.push(Additions::to(policy, &proposal)),
+                (Err(not), _) if known => told.not_compared.push((service.clone(), not)),
+                (_, None) if known => {}
+                (Ok(proposal), None) => told.proposals.push(proposal),
+                (Err(not), _) => told.not_proposed.push((service.clone(), not)),
             }
         }
         if !arguments.no_probe {
-            try_endpoints(&mut proposals, &assembled.outside, &watch).await;
+            let new = told.proposals.iter_mut().flat_map(|proposal| &mut proposal.probes);
+            let more = told.additions.iter_mut().flat_map(|additions| &mut additions.probes);
+            try_endpoints(new.chain(more), &assembled.outside, &watch).await;
         }
-        Told { discovered, proposals, not_proposed }
+        told.additions.iter_mut().for_each(Additions::keep_seen);
+        told.additions.retain(|additions| !additions.is_empty());
+        told
     };
     Ok(waiting.on(work).await)
-}
-
-/// Prints or writes the text, and says what became of it.
-fn deliver(
-    arguments: &DiscoverArguments,
-    context: &Context,
-    asked: &Asked,
-    told: &Told,
-    proposed: &str,
-) -> Result<(), Failure> {
-    let nothing = told.proposals.is_empty() && told.not_proposed.is_empty();
-    let print = || if context.json { Ok(()) } else { output::write_data(proposed) };
-    let became = match (&arguments.out, &asked.existing) {
-        (None, _) if nothing && asked.configuration.is_some() => "; nothing is new".to_owned(),
-        (None, _) => {
-            print()?;
-            String::new()
-        }
-        (Some(path), Some(_)) if nothing => format!("; nothing is new to `{}`", path.display()),
-        (Some(path), Some(existing)) if arguments.append => {
-            let services = told.proposals.iter().map(|proposal| proposal.service.clone()).collect();
-            file::append(existing, proposed, &services)?;
-            format!("; added to `{}`", path.display())
-        }
-        (Some(path), Some(_)) => {
-            print()?;
-            format!("; `{}` is left as it is, and `--append` adds what is shown", path.display())
-        }
-        (Some(path), None) => match &asked.configuration {
-            Some(main) if nothing => format!("; nothing is new to `{}`", main.display()),
-            Some(main) => {
-                file::create(path, proposed)?;
-                let (main, beside) = (main.display(), main.with_extension("d"));
-                format!(
-                    "; written to `{}`. It holds what `{main}` does not have: put it among the files of `{}`",
-                    path.display(),
-                    beside.display()
-                )
-            }
-            None => {
-                file::create(path, proposed)?;
-                let path = path.display();
-                format!("; written to `{path}`. Read it, then try `certroll plan --config {path}`")
-            }
-        },
-    };
-    if context.json {
-        output::write_json(&as_json(told, asked, proposed))?;
-    }
-    output::write_message(&printable(&format!("{}{became}\n", counts(told))));
-    Ok(())
-}
-
-/// What was found, in numbers.
-fn counts(told: &Told) -> String {
-    let unresolved = told.proposals.iter().map(|proposal| proposal.unresolved().count()).sum::<usize>();
-    let mut said = format!("cloud services proposed: {}", told.proposals.len());
-    for (count, what) in [
-        (unresolved, "certificates of unknown source"),
-        (told.not_proposed.len(), "services that cannot be proposed"),
-        (told.discovered.known.len(), "known already"),
-    ] {
-        if count > 0 {
-            said.push_str(&format!(", {what}: {count}"));
-        }
-    }
-    said
-}
-
-fn as_json(told: &Told, asked: &Asked, proposed: &str) -> Value {
-    let services: Vec<Value> = told
-        .proposals
-        .iter()
-        .map(|proposal| {
-            let mut value = json!(proposal);
-            value["unresolved"] =
-                json!(proposal.unresolved().map(|finding| &finding.name).collect::<Vec<_>>());
-            value
-        })
-        .collect();
-    let not_proposed: Vec<Value> = told
-        .not_proposed
-        .iter()
-        .map(|(service, not)| json!({ "service": service, "reason": not.reason, "hint": not.hint }))
-        .collect();
-    let failed: Vec<Value> = told
-        .discovered
-        .failed
-        .iter()
-        .map(|error| json!({ "reason": error.to_string(), "hint": error.fault().hint }))
-        .collect();
-    json!({
-        "cloud": asked.settings.cloud.name,
-        "identity": asked.settings.identity.kind(),
-        "subscriptions": told.discovered.subscriptions,
-        "services": services,
-        "not_proposed": not_proposed,
-        "known": told.discovered.known,
-        "failed": failed,
-        "left_out": told.discovered.left_out,
-        "configuration": proposed,
-    })
 }
 
 /// What a script learns where nothing could be listed.

@@ -23,16 +23,16 @@ const NAMES: usize = 4;
 
 /// A text that grows.
 #[derive(Default)]
-struct Page(String);
+pub(super) struct Page(pub(super) String);
 
 impl Page {
     /// A comment, wrapped, with every line that follows the first one indented.
-    fn comment(&mut self, text: &str) {
+    pub(super) fn comment(&mut self, text: &str) {
         self.comment_with("", "", text);
     }
 
     /// A line of TOML that a person may take out of the comment: not wrapped. Values hold no line end.
-    fn example(&mut self, toml: &str) {
+    pub(super) fn example(&mut self, toml: &str) {
         self.line(&format!("# {toml}"));
     }
 
@@ -68,12 +68,12 @@ impl Page {
         self.line(&line);
     }
 
-    fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         self.0.push_str(text.trim_end());
         self.0.push('\n');
     }
 
-    fn blank(&mut self) {
+    pub(super) fn blank(&mut self) {
         self.0.push('\n');
     }
 
@@ -88,7 +88,7 @@ fn is_invisible(c: char) -> bool {
 }
 
 /// A value on one line.
-fn inline(value: impl Into<Value>) -> String {
+pub(super) fn inline(value: impl Into<Value>) -> String {
     match value.into() {
         // The crate writes such texts over several lines, or as they are: nobody would see what they do.
         Value::String(text) if text.contains(|c: char| c.is_control() || is_invisible(c)) => escaped(&text),
@@ -156,7 +156,7 @@ pub(super) fn services(told: &Told) -> String {
     for error in &told.discovered.failed {
         let hint = error.fault().hint.as_ref().map(|hint| format!(" To mend it: {hint}")).unwrap_or_default();
         page.blank();
-        page.comment(&format!("NOT LISTED: {error}.{hint}"));
+        page.comment(&format!("NOT LISTED: {}.{hint}", error.fault().brief()));
     }
     for reason in &told.discovered.left_out {
         page.blank();
@@ -193,14 +193,7 @@ fn service(page: &mut Page, proposal: &Proposal, subscription: Option<&&str>) {
     for note in &proposal.notes {
         page.comment(&format!("Note: {note}."));
     }
-    for unread in &proposal.unread {
-        let objects: Vec<String> = unread.objects.iter().map(|object| format!("`{object}`")).collect();
-        let alike = if objects.len() > 1 { " The others alike." } else { "" };
-        page.comment(&format!("CANNOT BE READ: {}: {}.{alike}", objects.join(", "), unread.reason));
-        if let Some(hint) = &unread.hint {
-            page.comment(&format!("To mend it: {hint}."));
-        }
-    }
+    cannot_be_read(page, &proposal.unread);
     page.line("[[service]]");
     page.value("id", proposal.service.to_string());
     page.blank();
@@ -229,6 +222,17 @@ fn service(page: &mut Page, proposal: &Proposal, subscription: Option<&&str>) {
         mapping(page, finding, mapped);
     }
     probes(page, &proposal.probes);
+}
+
+pub(super) fn cannot_be_read(page: &mut Page, unread: &[Unread]) {
+    for unread in unread {
+        let objects: Vec<String> = unread.objects.iter().map(|object| format!("`{object}`")).collect();
+        let alike = if objects.len() > 1 { " The others alike." } else { "" };
+        page.comment(&format!("CANNOT BE READ: {}: {}.{alike}", objects.join(", "), unread.reason));
+        if let Some(hint) = &unread.hint {
+            page.comment(&format!("To mend it: {hint}."));
+        }
+    }
 }
 
 fn roles(proposal: &Proposal) -> String {
@@ -279,7 +283,7 @@ fn about(about: &About) -> String {
     }
 }
 
-fn mode(mode: Mode) -> &'static str {
+pub(super) fn mode(mode: Mode) -> &'static str {
     match mode {
         Mode::Auto => "auto",
         Mode::Approve => "approve",
@@ -287,7 +291,7 @@ fn mode(mode: Mode) -> &'static str {
     }
 }
 
-fn unresolved(page: &mut Page, finding: &Finding, told: &[Unread]) {
+pub(super) fn unresolved(page: &mut Page, finding: &Finding, told: &[Unread]) {
     let Source::Unresolved { reason, hint } = &finding.source else { return };
     let thumbprint = finding.thumbprint.map(|thumbprint| format!(", {thumbprint}")).unwrap_or_default();
     page.blank();
@@ -311,7 +315,7 @@ fn unresolved(page: &mut Page, finding: &Finding, told: &[Unread]) {
     example.0.lines().for_each(|line| page.example(line));
 }
 
-fn mapping(page: &mut Page, finding: &Finding, mapped: &Mapped) {
+pub(super) fn mapping(page: &mut Page, finding: &Finding, mapped: &Mapped) {
     page.blank();
     page.comment(&format!("{}: {}.", titled(finding), mapped.why));
     if let Some(decide) = &mapped.decide {
@@ -340,7 +344,7 @@ fn mapping(page: &mut Page, finding: &Finding, mapped: &Mapped) {
 }
 
 /// Endpoints that present what is deployed are written, others are shown.
-fn probes(page: &mut Page, probes: &[ProposedProbe]) {
+pub(super) fn probes(page: &mut Page, probes: &[ProposedProbe]) {
     let (seen, unseen): (Vec<_>, Vec<_>) =
         probes.iter().partition(|probe| probe.finding == ProbeFinding::Presents);
     if !unseen.is_empty() {
@@ -431,6 +435,7 @@ mod tests {
             source_vault: None,
             why: "why".to_owned(),
             decide: None,
+            newer: false,
         })
     }
 
@@ -468,6 +473,8 @@ mod tests {
             discovered: Discovered::default(),
             proposals,
             not_proposed: not_proposed.into_iter().map(|not| (SHOP.parse().unwrap(), not)).collect(),
+            additions: Vec::new(),
+            not_compared: Vec::new(),
         };
         let now = "2026-11-23T12:00:00Z".parse().unwrap();
         let text = format!("{}{}", head(&given, now), services(&told));
@@ -504,6 +511,7 @@ mod tests {
                     source_vault: Some(VAULT.parse().unwrap()),
                     why: HOSTILE.to_owned(),
                     decide: Some(HOSTILE.to_owned()),
+                    newer: true,
                 }),
             ),
         ];

@@ -18,6 +18,7 @@ use certroll_engine::outside::Outside;
 use certroll_engine::pass;
 use certroll_engine::world::World;
 use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
 
 use self::foreseen::{Foreseen, Version};
 use self::parcel::Parcel;
@@ -62,7 +63,8 @@ Without a configuration, `--cloud` says which cloud the vault is in, and the ide
 `kind = \"auto\"`: a managed or workload identity, or whoever is logged in to the az command. `CERTROLL__` variables
 override as ever.
 
-With `--json` and `--then apply` there are two documents: the upload's, then that of `certroll apply`.
+With `--json` and `--then apply` there is one document at the end: `upload` is the upload's, `apply` that of `certroll apply`,
+or null where nothing was applied.
 
 Exit codes:
   0   the version is stored and reads back as it was sent
@@ -130,23 +132,45 @@ pub async fn run(arguments: &UploadArguments, context: &Context) -> Result<Exit,
     let settings = settings(arguments, configured, context)?;
     context.start_telemetry(&settings)?;
     // What holds the key is dropped here: what follows may take hours.
-    let foresight = store(arguments, packable, parcel, tags, (&settings, configured), context).await?;
+    let stored = store(arguments, packable, parcel, tags, (&settings, configured), context).await?;
     match arguments.then {
         None => Ok(Exit::Ok),
-        Some(Then::Apply) if foresight.followers.is_empty() => {
-            output::write_message(
-                "no service of the configuration is known to follow it; nothing to apply\n",
-            );
-            Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable })
-        }
-        Some(Then::Apply) => {
-            let services = foresight.followers.iter().map(ToString::to_string).collect();
-            apply::go_on(services, arguments.yes, &settings, context).await
-        }
+        Some(Then::Apply) => then_apply(stored, arguments.yes, &settings, context).await,
     }
 }
 
-/// Shows, asks, stores and reads back; or shows alone, for a dry run. Gives what becomes of the services.
+/// What became of the object, and what becomes of the services.
+struct Stored {
+    foresight: Foresight,
+    /// The upload as a document.
+    told: Value,
+}
+
+/// Applies what the services that follow the object need, and tells of both at the end.
+async fn then_apply(
+    stored: Stored,
+    yes: bool,
+    settings: &Settings,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let Stored { foresight, told } = stored;
+    if foresight.followers.is_empty() {
+        output::write_message("no service of the configuration is known to follow it; nothing to apply\n");
+        if context.json {
+            output::write_json(&json!({ "upload": told, "apply": null }))?;
+        }
+        return Ok(if foresight.unknown.is_empty() { Exit::Ok } else { Exit::Unavailable });
+    }
+    let services = foresight.followers.iter().map(ToString::to_string).collect();
+    let led = apply::go_on(services, yes, settings, context).await;
+    if context.json {
+        output::write_json(&json!({ "upload": told, "apply": led.json() }))?;
+        return led.outcome;
+    }
+    led.tell(context)
+}
+
+/// Shows, asks, stores and reads back; or shows alone, for a dry run. The document is printed here unless something follows.
 async fn store(
     arguments: &UploadArguments,
     packable: Packable,
@@ -154,14 +178,15 @@ async fn store(
     tags: BTreeMap<String, String>,
     (settings, configured): (&Settings, bool),
     context: &Context,
-) -> Result<Foresight, Failure> {
+) -> Result<Stored, Failure> {
     let to = &arguments.to;
     let packed = parcel.opened()?;
     let Assembled { azure, outside, .. } =
         assemble(settings, Arc::new(SystemClock), Records::in_memory(), Arc::new(Silence))
             .map_err(|error| Failure::new(Exit::Config, error))?;
     let (reader, clock) = (Arc::clone(&outside.vaults), Arc::clone(&outside.clock));
-    let target = Target { object: to, reader, writer: azure.vault_writer(), clock };
+    let pause = settings.rollout.poll_interval;
+    let target = Target { object: to, reader, writer: azure.vault_writer(), clock, pause };
     let waiting =
         Waiting::new(&context.stderr, &format!("looking at `{to}` and what follows it")).counting(&azure);
     let looking = async {
@@ -183,7 +208,7 @@ async fn store(
     show(arguments, &upload, context)?;
     refuse(&foresight)?;
     if arguments.dry_run {
-        return Ok(foresight);
+        return Ok(Stored { foresight, told: Value::Null });
     }
     if !arguments.yes {
         output::write_message("\n");
@@ -198,12 +223,13 @@ async fn store(
         Ok::<_, Failure>(identifier)
     };
     let identifier = waiting.on(uploading).await?;
-    if context.json {
-        output::write_json(&upload.json(Some(&identifier)))?;
-    } else {
+    let told = upload.json(Some(&identifier));
+    if !context.json {
         output::write_data(&report::stored(to, &identifier, &packed.leaf, &context.stdout))?;
+    } else if arguments.then.is_none() {
+        output::write_json(&told)?;
     }
-    Ok(foresight)
+    Ok(Stored { foresight, told })
 }
 
 /// The configuration, or the defaults where there is none.

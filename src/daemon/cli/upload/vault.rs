@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use certroll_core::certificate::{self, Certificate, Deployable, Packable, VersionFacts, newest};
 use certroll_core::id::{ObjectKind, SecretIdentifier, Thumbprint, VaultObject, VersionId};
@@ -10,7 +11,6 @@ use certroll_core::ports::{
     CertificateImport, Clock, FaultKind, PortError, PortFault, SecretObject, SecretValue, VaultReader,
     VaultWriter,
 };
-use jiff::SignedDuration;
 
 use super::parcel::Parcel;
 use crate::cli::exit::Exit;
@@ -20,8 +20,8 @@ use crate::cli::failure::Failure;
 /// are for an answer that was lost while the vault was still at work.
 const LOOKS: u32 = 3;
 
-/// Between two of these looks.
-const PAUSE: SignedDuration = SignedDuration::from_secs(1);
+/// Longest pause between two of these looks, however rarely operations are asked after: somebody waits.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A vault object, and the ways to it.
 pub(super) struct Target<'a> {
@@ -29,6 +29,8 @@ pub(super) struct Target<'a> {
     pub(super) reader: Arc<dyn VaultReader>,
     pub(super) writer: Arc<dyn VaultWriter>,
     pub(super) clock: Arc<dyn Clock>,
+    /// How often operations are asked after.
+    pub(super) pause: Duration,
 }
 
 /// What the object has before.
@@ -172,7 +174,8 @@ impl Target<'_> {
                 }
             }
             if look < LOOKS {
-                let until = self.clock.now().checked_add(PAUSE).unwrap_or(jiff::Timestamp::MAX);
+                let until =
+                    self.clock.now().checked_add(self.pause.min(PAUSE)).unwrap_or(jiff::Timestamp::MAX);
                 self.clock.sleep_until(until).await;
             }
         }
