@@ -6,6 +6,7 @@ use std::net::TcpListener;
 use super::journal::{latest, stubborn, told};
 use super::snapshot;
 use crate::support::daemon::Daemon;
+use crate::support::documents;
 use crate::support::live::{Live, shop_with_a_secret_setting};
 use crate::support::program::Ran;
 
@@ -137,4 +138,59 @@ async fn what_a_journal_tells() {
     snapshot!("restore_nothing_to_undo", shown(&live.run(&["restore", "--yes", "shpo"])));
     snapshot!("man_unknown", shown(&live.run(&["man", "uplod"])));
     snapshot!("completions_unknown", shown(&live.run(&["completions", "csh"])));
+}
+
+/// Every command that prints data prints them as documented: [`Place::run`](crate::support::program::Place::run) judges each
+/// document. Here is one of each.
+#[tokio::test(flavor = "multi_thread")]
+async fn every_command_prints_one_documented_document() {
+    let (mut cloud, mut shop) = shop_with_a_secret_setting();
+    shop.renew(&mut cloud);
+    let channel = "[[notify.channel]]\nname = \"ops\"\nkind = \"webhook\"\nurl_file = \"hook\"\n";
+    let mut live = Live::start_with(cloud, &format!("{OFTEN}{channel}"), "mode = \"approve\"").await;
+    live.place.file("hook", receiver());
+    live.place = live.place.env("CERTROLL__HTTP__NO_PROXY", "[\"127.0.0.1\"]");
+    let mut seen = std::collections::BTreeSet::new();
+    let mut prints = |arguments: &[&str]| {
+        let all = [arguments, &["--json"]].concat();
+        let ran = live.run(&all);
+        assert!(!ran.stdout.is_empty(), "{arguments:?}: {}", ran.shown());
+        seen.insert(documents::part(&all).unwrap());
+    };
+    tokio::task::block_in_place(|| {
+        let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/src/core/fixtures/pfx/null-vault.pfx");
+        prints(&["check"]);
+        prints(&["inspect", fixture]);
+        prints(&["plan"]);
+        prints(&["discover", "--no-probe"]);
+        prints(&["doctor"]);
+        prints(&["upload", fixture, "--to", "shop-kv/secrets/copy", "--dry-run"]);
+        let mut daemon = Daemon::start(&live);
+        daemon.hear_status("1 waiting");
+        prints(&["notify", "test", "ops"]);
+        prints(&["activate"]);
+        prints(&["pause", "shop", "--reason", "change freeze"]);
+        prints(&["status"]);
+        prints(&["resume"]);
+        prints(&["approve", "--yes", "shop"]);
+        daemon.hear_log("a rollout has ended");
+        daemon.hear_status("1 current");
+        prints(&["status"]);
+        assert_eq!(daemon.stop(), Some(0));
+        prints(&["history"]);
+        prints(&["history", &latest(&live)]);
+        prints(&["history", "--verify"]);
+        prints(&["restore", "--yes", "shop"]);
+        prints(&["release", "--yes", "shop"]);
+        prints(&["apply", "--yes"]);
+    });
+    let help = live.run(&["-h"]).stdout;
+    let (_, listed) = help.split_once("Commands:\n").unwrap();
+    let commands = listed.lines().take_while(|line| !line.is_empty()).filter(|line| !line.starts_with("   "));
+    for command in commands.filter_map(|line| line.split_whitespace().next()) {
+        // These print no data of certroll's.
+        let prints_none = ["run", "completions", "man", "help"].contains(&command);
+        let is_seen = seen.iter().any(|part| part.split('_').next() == Some(command));
+        assert_ne!(prints_none, is_seen, "{command}");
+    }
 }

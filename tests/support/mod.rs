@@ -4,6 +4,7 @@ pub(crate) mod azure;
 pub(crate) mod chance;
 #[cfg(unix)]
 pub(crate) mod daemon;
+pub(crate) mod documents;
 pub(crate) mod live;
 pub(crate) mod program;
 pub(crate) mod strikes;

@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
 
+use super::documents;
+
 /// A directory with files, and the environment that the program is started with.
 pub(crate) struct Place {
     directory: TempDir,
@@ -90,6 +92,9 @@ impl Place {
         // A program that does not read its input may be gone already.
         let _ = child.stdin.take().unwrap().write_all(input);
         let output = child.wait_with_output().unwrap();
+        if arguments.contains(&"--json") && !arguments.contains(&"--schema") {
+            documents::judge(arguments, &output.stdout);
+        }
         Ran {
             code: output.status.code().unwrap(),
             stdout: self.steady(&String::from_utf8(output.stdout).unwrap()),

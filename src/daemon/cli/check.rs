@@ -16,6 +16,9 @@ use super::table::Table;
 use super::terminal::Terminal;
 use crate::config::{self, IdentitySettings, ManagedIdentity, PollTrigger, Settings, show_duration};
 
+/// The version of the JSON document.
+const FORMAT: u32 = 1;
+
 /// Read the configuration and report everything that is wrong with it
 ///
 /// Reads the main file, the files of the drop-in directory and the overrides of the environment, and prints what certroll
@@ -60,7 +63,7 @@ pub fn run(arguments: &CheckArguments, context: &Context) -> Result<Exit, Failur
             Ok(Exit::Ok)
         }
         Err(fault) => {
-            write_json(&json!({ "ok": false, "problems": fault.problems }))?;
+            write_json(&json!({ "format": FORMAT, "ok": false, "problems": fault.problems }))?;
             Ok(Exit::Config)
         }
     }
@@ -155,6 +158,7 @@ fn summary_json(settings: &Settings, now: Timestamp) -> Value {
     let services: Vec<Value> =
         settings.policy.services.iter().map(|service| service_json(service, now)).collect();
     json!({
+        "format": FORMAT,
         "ok": true,
         "problems": settings.warnings,
         "files": settings.files,

@@ -11,6 +11,9 @@ use crate::cli::failure::Failure;
 use crate::cli::terminal::printable;
 use crate::cli::{Context, output};
 
+/// The version of the JSON document.
+const FORMAT: u32 = 1;
+
 /// What is to be read.
 pub(super) struct Texts {
     /// New services: TOML.
@@ -123,6 +126,19 @@ fn as_json(told: &Told, asked: &Asked, proposed: &str, written: &Written) -> Val
         .iter()
         .map(|proposal| {
             let mut value = json!(proposal);
+            value["roles"] = proposal
+                .roles
+                .iter()
+                .map(|(role, instances)| json!({ "role": role, "instances": instances }))
+                .collect();
+            value["surplus"] = proposal
+                .surplus
+                .iter()
+                .map(|surplus| {
+                    let (about, fault) = (surplus.about.as_ref().ok(), surplus.about.as_ref().err());
+                    json!({ "object": surplus.object, "about": about, "fault": fault })
+                })
+                .collect();
             value["unresolved"] =
                 json!(proposal.unresolved().map(|finding| &finding.name).collect::<Vec<_>>());
             value
@@ -143,6 +159,7 @@ fn as_json(told: &Told, asked: &Asked, proposed: &str, written: &Written) -> Val
         .map(|error| json!({ "reason": error.fault().brief(), "hint": error.fault().hint }))
         .collect();
     json!({
+        "format": FORMAT,
         "cloud": asked.settings.cloud.name,
         "identity": asked.settings.identity.kind(),
         "subscriptions": told.discovered.subscriptions,

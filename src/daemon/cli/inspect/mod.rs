@@ -11,6 +11,9 @@ use super::exit::Exit;
 use super::failure::Failure;
 use super::output::{write_data, write_json};
 
+/// The version of the JSON document.
+const FORMAT: u32 = 1;
+
 /// Show what a PFX, PEM, DER or secret value holds
 ///
 /// Reads a file, or the value of a vault secret, in every form that vaults hold: PKCS#12, PEM, DER, base64 of those, and the
@@ -44,7 +47,9 @@ pub struct InspectArguments {
 pub fn run(arguments: &InspectArguments, context: &Context) -> Result<Exit, Failure> {
     let opened = arguments.input.open(context, certificate::open_file)?;
     if context.json {
-        write_json(&report::json(&opened, context.now))?;
+        let mut document = report::json(&opened, context.now);
+        document["format"] = FORMAT.into();
+        write_json(&document)?;
     } else {
         write_data(&report::text(&opened, &arguments.input.name(), context.now, &context.stdout))?;
     }
