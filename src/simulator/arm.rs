@@ -279,7 +279,8 @@ fn authorize(cloud: &Cloud, asked: &Asked<'_>, route: &Route) -> Result<(), Prob
                 }
                 Part::Model | Part::Action(_) => "Microsoft.Compute/cloudServices/read",
             };
-            (rights.read, action)
+            let other = !matches!(part, Part::RoleInstances | Part::RoleInstance { .. });
+            (rights.read && (other || rights.read_instances), action)
         }
         (Route::Service { .. }, _) => (rights.write, "Microsoft.Compute/cloudServices/write"),
     };

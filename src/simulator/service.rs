@@ -221,6 +221,11 @@ impl Service {
         }
     }
 
+    /// What became of the last operation, before anybody looked.
+    pub fn ended(&mut self, outcome: ProvisioningState) {
+        self.outcome = outcome;
+    }
+
     /// The update domain that is being walked.
     pub fn current_domain(&self) -> Option<u32> {
         self.walking

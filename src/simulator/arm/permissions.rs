@@ -35,9 +35,13 @@ fn entries(rights: &Rights, vault: Option<&str>) -> Vec<Value> {
     }
     let mut found = Vec::new();
     if rights.read {
+        let not: &[&str] = match rights.read_instances {
+            true => &[],
+            false => &["Microsoft.Compute/cloudServices/roleInstances/*"],
+        };
         found.push(entry(
             &["Microsoft.Compute/cloudServices/*/read", "Microsoft.Compute/cloudServices/read"],
-            &[],
+            not,
         ));
     }
     if rights.write {

@@ -5,6 +5,8 @@
 pub struct Rights {
     /// Read cloud services, their instances and update domains.
     pub read: bool,
+    /// Read role instances, where `read` is set: a custom role may leave them out, since they are an action of their own.
+    pub read_instances: bool,
     /// Write cloud services, walk update domains, start, stop and restart.
     pub write: bool,
     /// Read vaults as resources.
@@ -27,13 +29,21 @@ pub enum Deploy {
 impl Rights {
     /// Everything.
     pub fn all() -> Self {
-        Self { read: true, write: true, read_vaults: true, read_addresses: true, deploy: Deploy::AllVaults }
+        Self {
+            read: true,
+            read_instances: true,
+            write: true,
+            read_vaults: true,
+            read_addresses: true,
+            deploy: Deploy::AllVaults,
+        }
     }
 
     /// Nothing.
     pub fn none() -> Self {
         Self {
             read: false,
+            read_instances: false,
             write: false,
             read_vaults: false,
             read_addresses: false,

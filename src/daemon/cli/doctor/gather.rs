@@ -330,7 +330,11 @@ async fn inspect(
 /// What planning says, unless it takes too long.
 async fn look(policy: &Policy, outside: &Outside) -> Option<PlanReport> {
     let world = World::new();
-    tokio::time::timeout(LOOK, pass::look(policy, outside, &world, Occasion::Person)).await.ok()
+    within_look(pass::look(policy, outside, &world, Occasion::Person)).await
+}
+
+async fn within_look(planning: impl Future<Output = PlanReport>) -> Option<PlanReport> {
+    tokio::time::timeout(LOOK, planning).await.ok()
 }
 
 fn of_service(seen: &Seen<'_>, vaults: &[VaultEvidence], plan: Option<&PlanReport>, az: &Az) -> Vec<Finding> {
@@ -374,5 +378,53 @@ fn of_plan(
             let not = |check| Finding::not_checked(check, &subject, why.clone());
             vec![not(Check::Plan), not(Check::CertificateLife)]
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::Instant;
+
+    use super::*;
+    use crate::config::{self, Environment};
+
+    /// Time passes by itself where everything waits.
+    #[tokio::test(start_paused = true)]
+    async fn a_question_and_a_plan_have_an_end() {
+        let begun = Instant::now();
+        let Err(error) = within::<()>("asking", pending()).await else { panic!("nobody answers") };
+        assert_eq!(begun.elapsed(), QUESTION);
+        assert_eq!(error.kind(), FaultKind::TimedOut);
+        assert_eq!(error.to_string(), "asking: no answer in time: not done within 60 s");
+
+        let begun = Instant::now();
+        assert!(within_look(pending()).await.is_none());
+        assert_eq!(begun.elapsed(), LOOK);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_answered_in_time_is_taken() {
+        let slow = async {
+            tokio::time::sleep(QUESTION - Duration::from_millis(1)).await;
+            Ok(7)
+        };
+        assert_eq!(within("asking", slow).await.ok(), Some(7));
+    }
+
+    #[test]
+    fn a_plan_that_was_not_done_is_no_pass() {
+        let service = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/cloudServices/shop";
+        let environment = Environment::default();
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("certroll.toml");
+        std::fs::write(&path, format!("[[service]]\nid = \"{service}\"\n")).unwrap();
+        let settings = config::load(&path, &environment, Timestamp::UNIX_EPOCH).unwrap();
+        let found = of_plan(&settings.policy.services[0], None, &settings, Timestamp::UNIX_EPOCH);
+        let told: Vec<_> = found.iter().map(|one| (one.check, one.verdict, one.what.as_str())).collect();
+        let why = "planning was not done within 300 s";
+        let not = certroll_core::doctor::Verdict::NotChecked;
+        assert_eq!(told, [(Check::Plan, not, why), (Check::CertificateLife, not, why)]);
     }
 }

@@ -29,6 +29,9 @@ const ADDRESSES: usize = 4;
 /// Vaults whose subscriptions are read beside each other.
 const AT_ONCE: usize = 8;
 
+/// What to do where somebody else answers.
+const BEHIND: &str = "see what stands in front of the webhook and where it passes `/events` on to";
+
 /// A vault whose events are wanted.
 pub(super) struct Vault {
     pub(super) name: VaultName,
@@ -142,14 +145,17 @@ async fn public(evidence: &[SubscriptionEvidence], settings: &Settings, reach: b
     for url in named.into_iter().take(ADDRESSES) {
         let shown = host(url).unwrap_or_else(|| "its address".to_owned());
         found.push(match greet(url, settings).await {
+            Ok(Greeted { status: 200, consents: false }) => {
+                let what = format!("`{shown}` answers without consent: it is not the webhook");
+                Finding::new(check, &subject, Verdict::Warning, what).mend(Mend::Words(BEHIND.into()))
+            }
             // Without credentials the webhook refuses, which is an answer.
-            Ok(status) if matches!(status, 200 | 401 | 403 | 405 | 503) => {
+            Ok(Greeted { status, .. }) if matches!(status, 200 | 401 | 403 | 405 | 503) => {
                 Finding::good(check, &subject, format!("`{shown}` answers (status {status})"))
             }
-            Ok(status) => {
+            Ok(Greeted { status, .. }) => {
                 let what = format!("`{shown}` answers with status {status}, which the webhook never does");
-                Finding::new(check, &subject, Verdict::Warning, what)
-                    .mend(Mend::Words("see what stands in front of the webhook and where it passes `/events` on to".into()))
+                Finding::new(check, &subject, Verdict::Warning, what).mend(Mend::Words(BEHIND.into()))
             }
             Err(reason) => {
                 let what = format!("`{shown}` does not answer from here: {reason}");
@@ -167,8 +173,15 @@ fn host(url: &str) -> Option<String> {
     Url::parse(url).ok()?.host_str().map(str::to_owned)
 }
 
+/// What somebody said who was greeted.
+struct Greeted {
+    status: u16,
+    /// Whether deliveries from where the greeting came from are allowed.
+    consents: bool,
+}
+
 /// Asks for consent as Event Grid does, by `OPTIONS` and without any credentials. Nothing comes of it but an answer.
-async fn greet(url: &str, settings: &Settings) -> Result<u16, String> {
+async fn greet(url: &str, settings: &Settings) -> Result<Greeted, String> {
     let mut url = Url::parse(url).map_err(|error| error.to_string())?;
     if url.scheme() != "https" {
         return Err("expected an https address".to_owned());
@@ -183,5 +196,6 @@ async fn greet(url: &str, settings: &Settings) -> Result<u16, String> {
     let origin = settings.cloud.event_grid_origin.as_deref().unwrap_or("eventgrid.azure.net");
     let request = client.request(Method::OPTIONS, url).header("webhook-request-origin", origin);
     let answer = request.send().await.map_err(|error| chain(&error.without_url()))?;
-    Ok(answer.status().as_u16())
+    let consents = answer.headers().contains_key("webhook-allowed-origin");
+    Ok(Greeted { status: answer.status().as_u16(), consents })
 }

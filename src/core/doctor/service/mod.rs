@@ -1,5 +1,8 @@
 //! A cloud service: what may be done with it, what it is like, and where its vaults are.
 
+#[cfg(test)]
+mod tests;
+
 use super::permission::{PermissionEntry, permits};
 use super::vault::short;
 use super::{Az, Check, Finding, Mend, Subject, Verdict, failed};
