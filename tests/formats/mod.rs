@@ -3,3 +3,4 @@
 mod monitoring_document;
 mod reference;
 mod reference_document;
+mod runbook;
