@@ -157,6 +157,26 @@ pub enum FaultKind {
     ForeignHost,
 }
 
+impl FaultKind {
+    /// All of them.
+    pub const ALL: [Self; 14] = [
+        Self::NoToken,
+        Self::Unauthorized,
+        Self::Forbidden,
+        Self::Firewall,
+        Self::Disabled,
+        Self::NotFound,
+        Self::Throttled,
+        Self::Conflict,
+        Self::Refused,
+        Self::ServiceFault,
+        Self::Unreachable,
+        Self::TimedOut,
+        Self::Malformed,
+        Self::ForeignHost,
+    ];
+}
+
 impl fmt::Display for FaultKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -5,3 +5,4 @@ mod json_document;
 mod monitoring_document;
 mod reference;
 mod reference_document;
+mod runbook;

@@ -175,6 +175,15 @@ impl std::fmt::Display for Wait {
     }
 }
 
+/// The change itself cannot be made out.
+pub(super) const PLAN: &str = "plan";
+/// The record of earlier rollouts cannot be read.
+pub(super) const JOURNAL: &str = "journal";
+/// The last rollout of the service needs a person.
+pub(super) const STUCK: &str = "stuck";
+/// The versions failed on the service before.
+pub(super) const QUARANTINE: &str = "quarantine";
+
 /// One reason to refuse.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Violation {
@@ -189,6 +198,11 @@ pub struct Violation {
     pub found: String,
     /// The way out.
     pub hint: String,
+}
+
+impl Violation {
+    /// What stands in place of a guard's name where no guard refuses.
+    pub const NO_GUARDS: [&'static str; 4] = [PLAN, JOURNAL, STUCK, QUARANTINE];
 }
 
 impl std::fmt::Display for Violation {

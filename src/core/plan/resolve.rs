@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::follow::mapping_of;
 use super::observation::{Observation, VaultContent};
-use super::report::Violation;
+use super::report::{PLAN, Violation};
 use crate::cscfg::{CertificateEntry, EntryThumbprint, ServiceConfiguration};
 use crate::id::{SecretIdentifier, Thumbprint};
 use crate::policy::ServicePolicy;
@@ -105,7 +105,7 @@ fn unresolved(
 ) -> Violation {
     let readable = hint.map_or_else(String::new, |hint| format!("{hint}; or "));
     Violation {
-        guard: "plan".to_owned(),
+        guard: PLAN.to_owned(),
         subject: entry_subject(entry),
         expected: format!("one secret of the service that carries {}", entry.written.trim()),
         found: match unread {
@@ -138,7 +138,7 @@ pub(super) fn unreadable_entries(configuration: &ServiceConfiguration) -> Vec<Vi
         .filter_map(|entry| match &entry.thumbprint {
             EntryThumbprint::Known(_) | EntryThumbprint::Empty => None,
             EntryThumbprint::Unreadable(reason) => Some(Violation {
-                guard: "plan".to_owned(),
+                guard: PLAN.to_owned(),
                 subject: entry_subject(entry),
                 expected: "the 40 hexadecimal digits of a SHA-1 thumbprint".to_owned(),
                 found: format!("`{}`: {reason}", entry.written.escape_debug()),

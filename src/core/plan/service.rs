@@ -9,7 +9,7 @@ use super::follow::{binds, followed, follows, mapping_of};
 use super::moves::moves;
 use super::needs::{is_settled, mapped_names_hold, newest};
 use super::observation::{ObjectKey, Observation, ObservedVersion, VaultContent};
-use super::report::{Reason, ServiceReport, Status, Violation, Wait};
+use super::report::{JOURNAL, PLAN, QUARANTINE, Reason, STUCK, ServiceReport, Status, Violation, Wait};
 use super::resolve::{self, content};
 use super::serves::serves;
 use super::update::PlannedUpdate;
@@ -136,19 +136,19 @@ fn allowed(observation: &Observation, update: &PlannedUpdate) -> Option<Status> 
             });
         }
         Held::Unknown { .. } => (
-            "journal",
+            JOURNAL,
             "a journal that tells what was tried before",
             "mend the journal; without it a set that has failed would be tried again".to_owned(),
         ),
         Held::Stuck(_) => (
-            "stuck",
+            STUCK,
             "a service that nobody has to look at",
             format!(
                 "look at the service, then either `certroll restore {name}` or, once it is right, `certroll release {name}`"
             ),
         ),
         Held::Quarantined(_) => (
-            "quarantine",
+            QUARANTINE,
             "a set of versions that has not failed on this service",
             format!(
                 "put a corrected version into the vault, or, if the cause lay elsewhere and is gone, `certroll release {name}`"
@@ -304,7 +304,7 @@ pub(super) fn unreadable(message: &str) -> Halt {
 /// A reason that no guard gives: the change itself cannot be made out.
 pub(super) fn violation(subject: &str, expected: &str, found: &str, hint: &str) -> Violation {
     Violation {
-        guard: "plan".to_owned(),
+        guard: PLAN.to_owned(),
         subject: subject.to_owned(),
         expected: expected.to_owned(),
         found: found.to_owned(),

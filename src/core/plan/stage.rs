@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::report::{ServiceReport, StageTrouble, Status, Wait};
+use super::report::{QUARANTINE, STUCK, ServiceReport, StageTrouble, Status, Wait};
 use super::service::urgent;
 use crate::id::CloudServiceId;
 use crate::policy::{Mode, Policy};
@@ -50,7 +50,7 @@ fn of(report: &ServiceReport) -> Option<StageTrouble> {
         Status::Waiting { .. } => Some(StageTrouble::Waiting),
         Status::Blocked { violations } => violations
             .iter()
-            .any(|violation| matches!(violation.guard.as_str(), "stuck" | "quarantine"))
+            .any(|violation| matches!(violation.guard.as_str(), STUCK | QUARANTINE))
             .then_some(StageTrouble::Failed),
         Status::Current | Status::Planned { .. } | Status::Unreadable { .. } => None,
     }

@@ -31,13 +31,17 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// Every ending's word.
+    pub const WORDS: [&'static str; 4] = ["verified", "restored", "stuck", "abandoned"];
+
     /// The ending's word, the same in messages, metrics and journal.
     pub fn word(&self) -> &'static str {
+        let [verified, restored, stuck, abandoned] = Self::WORDS;
         match self {
-            Self::Verified => "verified",
-            Self::Restored { .. } => "restored",
-            Self::Stuck { .. } => "stuck",
-            Self::Abandoned { .. } => "abandoned",
+            Self::Verified => verified,
+            Self::Restored { .. } => restored,
+            Self::Stuck { .. } => stuck,
+            Self::Abandoned { .. } => abandoned,
         }
     }
 

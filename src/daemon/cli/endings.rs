@@ -10,6 +10,9 @@ use super::table::Table;
 use super::terminal::{Terminal, printable};
 use crate::work::{Carried, Ending, Outcome, Recovered};
 
+/// What stands in place of an ending where a rollout did not come to one.
+pub const WITHOUT_ENDING: [&str; 3] = ["interrupted", "not begun", "held back"];
+
 /// What became of one rollout, or of an update that did not become one.
 #[derive(Debug)]
 pub struct Row {
@@ -79,6 +82,7 @@ pub(super) fn exit_of(rows: &[Row]) -> Exit {
 }
 
 fn ending(carried: &Carried) -> (&'static str, String) {
+    let [interrupted, not_begun, held_back] = WITHOUT_ENDING;
     match carried {
         Carried::Begun(Outcome::Ended { ending, journal_lost, .. }) => {
             let mut why = ending.cause().map_or_else(String::new, ToString::to_string);
@@ -87,11 +91,11 @@ fn ending(carried: &Carried) -> (&'static str, String) {
             }
             (ending.word(), why)
         }
-        Carried::Begun(Outcome::Interrupted { rollout }) => ("interrupted", left(rollout)),
-        Carried::NotBegun(error) => ("not begun", error.to_string()),
-        Carried::Locked => ("not begun", "another rollout of it is under way".to_owned()),
-        Carried::WindowClosed => ("not begun", "its window closed before its turn came".to_owned()),
-        Carried::HeldBack { stage } => ("held back", format!("stage {stage} did not end well")),
+        Carried::Begun(Outcome::Interrupted { rollout }) => (interrupted, left(rollout)),
+        Carried::NotBegun(error) => (not_begun, error.to_string()),
+        Carried::Locked => (not_begun, "another rollout of it is under way".to_owned()),
+        Carried::WindowClosed => (not_begun, "its window closed before its turn came".to_owned()),
+        Carried::HeldBack { stage } => (held_back, format!("stage {stage} did not end well")),
     }
 }
 

@@ -42,9 +42,37 @@ pub enum Exit {
     Config = 78,
 }
 
+impl Exit {
+    /// All of them.
+    pub const ALL: [Self; 17] = [
+        Self::Ok,
+        Self::Warnings,
+        Self::ChangesPending,
+        Self::NotChecked,
+        Self::Failures,
+        Self::Usage,
+        Self::DataErr,
+        Self::NoInput,
+        Self::Unavailable,
+        Self::Software,
+        Self::OsErr,
+        Self::CantCreat,
+        Self::IoErr,
+        Self::TempFail,
+        Self::Protocol,
+        Self::NoPerm,
+        Self::Config,
+    ];
+
+    /// Its number.
+    pub fn code(self) -> u8 {
+        self as u8
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -68,3 +96,19 @@ Exit codes:
   76  an answer is not understood
   77  a permission is missing
   78  the configuration is wrong";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_help_names_every_code_and_no_other() {
+        let named: Vec<u8> = EXIT_CODES
+            .lines()
+            .skip(1)
+            .map(|line| line.split_whitespace().next().unwrap().parse().unwrap())
+            .collect();
+        let codes: Vec<u8> = Exit::ALL.into_iter().map(Exit::code).collect();
+        assert_eq!(named, codes);
+    }
+}
