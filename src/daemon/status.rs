@@ -151,6 +151,9 @@ pub struct ServedView {
     pub leaf: Option<bool>,
     /// When it ends, where that is known.
     pub not_after: Option<Timestamp>,
+    /// Since when it is valid, if it could be read.
+    #[serde(default)]
+    pub not_before: Option<Timestamp>,
 }
 
 /// A vault.

@@ -1,6 +1,7 @@
 //! Formats that people and other programs rely on.
 
 mod commands_document;
+mod dashboards;
 mod json_document;
 mod monitoring_document;
 mod reference;

@@ -22,6 +22,7 @@ fn view(now: Timestamp) -> StatusView {
         thumbprint: "0123456789abcdef0123456789abcdef01234567".parse().unwrap(),
         leaf: Some(true),
         not_after: Some(now),
+        not_before: None,
     };
     StatusView {
         format: FORMAT,

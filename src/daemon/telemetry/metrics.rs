@@ -29,13 +29,18 @@ const SEEN_SECONDS: [f64; 9] =
 const LOOK_SECONDS: [f64; 8] = [0.1, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0];
 
 /// Names and helps: the table of the documentation is made from this.
-pub const METRICS: [(&str, &str, &str); 20] = [
+pub const METRICS: [(&str, &str, &str); 21] = [
     ("certroll_build_info", "gauge", "Always 1; the version that runs is its label."),
     ("certroll_start_timestamp_seconds", "gauge", "When the process started."),
     (
         "certroll_certificate_not_after_timestamp_seconds",
         "gauge",
         "When a certificate ends that a service serves.",
+    ),
+    (
+        "certroll_certificate_not_before_timestamp_seconds",
+        "gauge",
+        "When a certificate began that a service serves: with its end, how much of its life is left.",
     ),
     ("certroll_services", "gauge", "Services by how they stand."),
     ("certroll_paused", "gauge", "1 where a person keeps changes of a service from beginning."),
@@ -94,6 +99,7 @@ pub struct Metrics {
     build_info: IntGaugeVec,
     start: GaugeVec,
     not_after: GaugeVec,
+    not_before: GaugeVec,
     services: IntGaugeVec,
     paused: IntGaugeVec,
     last_look: GaugeVec,
@@ -144,6 +150,10 @@ impl Metrics {
             start: gauge("certroll_start_timestamp_seconds", &[])?,
             not_after: gauge(
                 "certroll_certificate_not_after_timestamp_seconds",
+                &["service", "role", "certificate"],
+            )?,
+            not_before: gauge(
+                "certroll_certificate_not_before_timestamp_seconds",
                 &["service", "role", "certificate"],
             )?,
             services: whole("certroll_services", &["state"])?,
@@ -250,13 +260,16 @@ impl Metrics {
             .set(i64::from(view.refused_configuration.is_some()));
         // What is gone must not be told for ever.
         self.not_after.reset();
+        self.not_before.reset();
         self.paused.reset();
         for service in &view.services {
             let id = service.service.to_string();
             let paused = view.paused.is_some() || service.paused.is_some();
             self.paused.with_label_values(&[&id]).set(i64::from(paused));
             for served in &service.serves {
-                set(&self.not_after, &[&id, &served.role, &served.name], served.not_after);
+                let labels: [&str; 3] = [&id, &served.role, &served.name];
+                set(&self.not_after, &labels, served.not_after);
+                set(&self.not_before, &labels, served.not_before);
             }
         }
         for word in ServiceWord::ALL {

@@ -363,6 +363,7 @@ fn served(served: &ServedCertificate) -> ServedView {
         thumbprint: served.thumbprint,
         leaf: served.certificate.as_ref().map(|certificate| !certificate.ca),
         not_after: served.certificate.as_ref().map(|certificate| certificate.not_after),
+        not_before: served.certificate.as_ref().map(|certificate| certificate.not_before),
     }
 }
 
