@@ -100,7 +100,9 @@ fn typed(document: &str) -> Vec<String> {
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if fenced {
-            lines.push(line.trim_start().trim_start_matches("$ ").to_owned());
+            lines.push(
+                line.trim_start().trim_start_matches("$ ").trim_start_matches("sudo -u certroll ").to_owned(),
+            );
         } else {
             lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
         }
