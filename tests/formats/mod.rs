@@ -7,3 +7,4 @@ mod monitoring_document;
 mod reference;
 mod reference_document;
 mod runbook;
+mod security_document;

@@ -100,7 +100,9 @@ fn typed(document: &str) -> Vec<String> {
         if line.trim_start().starts_with("```") {
             fenced = !fenced;
         } else if fenced {
-            lines.push(line.trim_start().trim_start_matches("$ ").to_owned());
+            lines.push(
+                line.trim_start().trim_start_matches("$ ").trim_start_matches("sudo -u certroll ").to_owned(),
+            );
         } else {
             lines.extend(line.split('`').skip(1).step_by(2).map(str::to_owned));
         }
@@ -197,4 +199,70 @@ fn every_message_that_asks_for_somebody_has_its_row() {
         missing.is_empty() && surplus.is_empty(),
         "not in {RUNBOOK}: {missing:#?}\nnot in the code: {surplus:#?}"
     );
+}
+
+/// Quoted, and put together of pieces by the program, or said by a library.
+const PUT_TOGETHER: [&str; 10] = [
+    "Why the change was turned back: …",
+    "Why the change was given up: …",
+    "shop: a renewal is blocked, guard `names` refuses",
+    "guards chain, form refuse",
+    "ShopTls ends in 6 days and is not renewed",
+    "7 services cannot be read",
+    "expected at least one day of life left",
+    "expected a CA certificate, as the deployed one is",
+    "tunnel error",
+    "panicked at",
+];
+
+/// What the runbook quotes, as pieces that stand in a text of the program: without names, numbers and what is left out.
+fn quoted(runbook: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut fenced = false;
+    for line in runbook.lines() {
+        fenced ^= line.starts_with("```");
+        if line.is_empty() || ["- ", "|", "#"].iter().any(|mark| line.starts_with(mark)) {
+            blocks.push(String::new());
+        }
+        if let Some(block) = blocks.last_mut().filter(|_| !fenced) {
+            block.extend([line.trim_start(), " "]);
+        }
+    }
+    let mut pieces = Vec::new();
+    for text in blocks.iter().flat_map(|block| block.split('"').skip(1).step_by(2)) {
+        if PUT_TOGETHER.contains(&text) {
+            continue;
+        }
+        // What stands in backticks is put in by the program.
+        let said: Vec<&str> = text.split('`').step_by(2).collect();
+        let said = said.join("…").replace("shop-kv", "…").replace("shop", "…").replace("ShopTls", "…");
+        let pieces_of = said.split(|c: char| c == '…' || c == ':' || c.is_ascii_digit()).map(|piece| {
+            let piece = piece.trim_matches([' ', '.', ',', ';']);
+            ["expected ", "found "]
+                .iter()
+                .find_map(|word| piece.strip_prefix(word))
+                .unwrap_or(piece)
+                .to_owned()
+        });
+        pieces.extend(pieces_of.filter(|piece| piece.len() > 5));
+    }
+    pieces
+}
+
+#[test]
+fn the_words_that_are_quoted_are_the_programs() {
+    let mut texts = Vec::new();
+    for package in ["azure", "core", "daemon", "engine", "journal"] {
+        sources(&repository("src").join(package), &mut texts);
+    }
+    // A text that is broken over lines stands in one piece when it is printed.
+    let said: String = texts
+        .iter()
+        .flat_map(|text| text.split("\\\n").enumerate())
+        .map(|(number, part)| if number == 0 { part } else { part.trim_start() })
+        .collect();
+    let pieces = quoted(&text(RUNBOOK));
+    assert!(pieces.len() > 80, "hardly anything is quoted: {pieces:?}");
+    let unknown: Vec<_> = pieces.iter().filter(|piece| !said.contains(piece.as_str())).collect();
+    assert!(unknown.is_empty(), "the program does not say: {unknown:#?}");
 }
