@@ -35,9 +35,9 @@ const KEY_VAULT_VERSIONS: [&str; 9] = [
     "2025-05-01",
     "2026-02-01",
 ];
-/// api-versions of the permissions of Microsoft.Authorization.
-const PERMISSIONS_VERSIONS: [&str; 3] = ["2015-07-01", "2018-07-01", "2022-04-01"];
-/// Stable api-versions of Microsoft.EventGrid's event subscriptions.
+/// Stable api-versions of the permissions of Microsoft.Authorization in Microsoft's specifications.
+const PERMISSIONS_VERSIONS: [&str; 2] = ["2015-07-01", "2022-04-01"];
+/// Stable api-versions of Microsoft.EventGrid's event subscriptions in Microsoft's specifications.
 const EVENT_GRID_VERSIONS: [&str; 5] = ["2019-06-01", "2020-06-01", "2021-12-01", "2022-06-15", "2025-02-15"];
 /// api-versions of the list of subscriptions.
 const SUBSCRIPTION_VERSIONS: [&str; 5] =

@@ -218,7 +218,7 @@ mod tests {
     use reqwest::header::{HeaderMap, HeaderValue};
     use serde_json::json;
 
-    const WHO: Who<'static> = Who { cloud_name: "china", object: Some("0b7e") };
+    const WHO: Who<'static> = Who { cloud_name: "china", object: Some("0b7e"), application: None };
 
     fn vault_call() -> Call {
         Call {

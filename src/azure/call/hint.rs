@@ -1,7 +1,8 @@
 //! What a person can do about a fault: the missing role or flag, with the az command that mends it.
 //!
-//! Role names are those of Microsoft's guide to Key Vault's roles.
+//! Commands are written by [`Az`], as those of `certroll doctor` are.
 
+use certroll_core::doctor::{Access, Az, Mend, Principal, role, seen_address};
 use certroll_core::id::{ObjectKind, VaultName};
 use certroll_core::ports::FaultKind;
 
@@ -33,56 +34,47 @@ pub(crate) struct Who<'a> {
     pub(crate) cloud_name: &'a str,
     /// The object id to which roles are assigned, if the token tells it.
     pub(crate) object: Option<&'a str>,
+    /// The application that the token names, if it tells.
+    pub(crate) application: Option<&'a str>,
 }
 
 /// The hint for an answer with an error, where one is known.
 pub(crate) fn for_answer(call: &Call, kind: FaultKind, said: &Said, who: Who<'_>) -> Option<String> {
-    let hint = known(call, kind, said, who.cloud_name)?;
-    Some(match who.object {
-        Some(object) => hint.replace("<object id>", object),
-        None => hint,
-    })
-}
-
-fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<String> {
+    let cloud_name = who.cloud_name;
+    let az = Az::named(cloud_name, Principal::of(who.object, who.application));
+    let needs = |what: &str, mend: &Mend| format!("the identity needs {what}: {}", mend.text());
     let hint = match (kind, &call.subject) {
         (FaultKind::Forbidden, Subject::Objects { vault, kind } | Subject::Object { vault, kind }) => {
-            vault_permission(vault, *kind, call.operation, said)
+            vault_permission(vault, *kind, call.operation, said, &az)
         }
         (FaultKind::Firewall, Subject::Objects { vault, .. } | Subject::Object { vault, .. }) => format!(
-            "let this machine through the vault's firewall: az keyvault network-rule add --name {vault} \
-             --ip-address <address>, or reach the vault by a private endpoint"
+            "let this machine through the vault's firewall: {}, or reach the vault by a private endpoint",
+            az.admit(vault, seen_address(&said.message)).text()
         ),
-        (FaultKind::Forbidden, _) if said.has_code("LinkedAuthorizationFailed") => {
-            "the identity needs `Microsoft.KeyVault/vaults/deploy/action` on the vault: az role assignment create \
-             --assignee <object id> --role \"Key Vault Contributor\" --scope <vault id>"
-                .to_owned()
+        (FaultKind::Forbidden, _) if said.has_code("LinkedAuthorizationFailed") => needs(
+            "`Microsoft.KeyVault/vaults/deploy/action` on the vault",
+            &az.assign(role::VAULT_CONTRIBUTOR, "<vault id>"),
+        ),
+        (FaultKind::Forbidden, Subject::VaultResource { vault }) => {
+            needs("the role `Reader` on the vault", &az.assign_on_vault(role::READER, vault))
         }
-        (FaultKind::Forbidden, Subject::VaultResource { .. }) => {
-            "the identity needs the role `Reader` on the vault: az role assignment create --assignee <object id> \
-             --role Reader --scope <vault id>"
-                .to_owned()
+        (FaultKind::Forbidden, Subject::Subscription) => needs(
+            "the role `Reader` on the subscription",
+            &az.assign(role::READER, "/subscriptions/<subscription id>"),
+        ),
+        (FaultKind::Forbidden, Subject::PublicAddress) => needs(
+            "`Microsoft.Network/publicIPAddresses/read`",
+            &az.assign(role::READER, "<public IP address id>"),
+        ),
+        (FaultKind::Forbidden, Subject::Service) => {
+            let (action, role) = match call.operation {
+                Operation::ServicePut | Operation::UpdateDomainWalk => ("write", role::CONTRIBUTOR),
+                _ => ("read", role::READER),
+            };
+            let action = format!("`Microsoft.Compute/cloudServices/{action}`");
+            needs(&action, &az.assign(role, "<cloud service id>"))
         }
-        (FaultKind::Forbidden, Subject::Subscription) => {
-            "the identity needs the role `Reader` on the subscription: az role assignment create --assignee \
-             <object id> --role Reader --scope /subscriptions/<subscription id>"
-                .to_owned()
-        }
-        (FaultKind::Forbidden, Subject::PublicAddress) => {
-            "the identity needs `Microsoft.Network/publicIPAddresses/read`: az role assignment create --assignee \
-             <object id> --role Reader --scope <public IP address id>"
-                .to_owned()
-        }
-        (FaultKind::Forbidden, Subject::Service) => match call.operation {
-            Operation::ServicePut | Operation::UpdateDomainWalk => {
-                "the identity needs `Microsoft.Compute/cloudServices/write`: az role assignment create --assignee \
-                 <object id> --role Contributor --scope <cloud service id>"
-                    .to_owned()
-            }
-            _ => "the identity needs `Microsoft.Compute/cloudServices/read`: az role assignment create --assignee \
-                  <object id> --role Reader --scope <cloud service id>"
-                .to_owned(),
-        },
+        // Which vault it is stands in the message, if anywhere.
         (_, Subject::Service) if said.has_code("KeyVaultAccessForbidden") => {
             "let services fetch from the vault: az keyvault update --name <vault> --enabled-for-deployment true; \
              if it is set, the source vault's id is not that of the vault in the URL"
@@ -113,28 +105,31 @@ fn known(call: &Call, kind: FaultKind, said: &Said, cloud_name: &str) -> Option<
         }
         _ => return None,
     };
-    Some(in_cloud(hint, cloud_name))
+    Some(in_cloud(hint, &az))
 }
 
-fn vault_permission(vault: &VaultName, kind: ObjectKind, operation: Operation, said: &Said) -> String {
-    let (permissions, role) = match (operation, kind) {
+fn vault_permission(
+    vault: &VaultName,
+    kind: ObjectKind,
+    operation: Operation,
+    said: &Said,
+    az: &Az,
+) -> String {
+    let (kind, access, role) = match (operation, kind) {
         (Operation::CertificateImport, _) => {
-            ("--certificate-permissions get list import", "Key Vault Certificates Officer")
+            (ObjectKind::Certificate, Access::Write, role::CERTIFICATES_OFFICER)
         }
-        (Operation::SecretSet, _) => ("--secret-permissions get list set", "Key Vault Secrets Officer"),
-        (_, ObjectKind::Certificate) => ("--certificate-permissions get list", "Key Vault Certificate User"),
-        (_, ObjectKind::Secret) => ("--secret-permissions get list", "Key Vault Secrets User"),
+        (Operation::SecretSet, _) => (ObjectKind::Secret, Access::Write, role::SECRETS_OFFICER),
+        (_, ObjectKind::Certificate) => (kind, Access::Read, role::CERTIFICATE_USER),
+        (_, ObjectKind::Secret) => (kind, Access::Read, role::SECRETS_USER),
     };
     if said.has_code("ForbiddenByPolicy") || said.message.contains("permission on key vault") {
-        return format!(
-            "the vault's access policy must name the identity: az keyvault set-policy --name {vault} --object-id \
-             <object id> {permissions}"
-        );
+        let mend = az.set_policy(vault, kind, access);
+        return format!("the vault's access policy must name the identity: {}", mend.text());
     }
     format!(
-        "the identity needs the role `{role}` on vault `{vault}`; a new assignment takes some minutes to act: az role \
-         assignment create --assignee <object id> --role \"{role}\" --scope $(az keyvault show --name {vault} \
-         --query id --output tsv)"
+        "the identity needs the role `{role}` on vault `{vault}`; a new assignment takes some minutes to act: {}",
+        az.assign_on_vault(role, vault).text()
     )
 }
 
@@ -166,6 +161,7 @@ pub(crate) fn for_transport(call: &Call, kind: FaultKind, message: &str) -> Opti
 pub(crate) fn for_no_token(none: &NoToken, cloud_name: &str) -> Option<String> {
     let said = |code: &str| none.reasons.iter().any(|(_, reason)| reason.contains(code));
     let any = |codes: &[&str]| codes.iter().any(|code| said(&format!("{code}:")));
+    let az = Az::named(cloud_name, Principal::default());
     let audience = match cloud_name {
         "china" => "api://AzureADTokenExchangeChina",
         "usgov" => "api://AzureADTokenExchangeUSGov",
@@ -174,14 +170,14 @@ pub(crate) fn for_no_token(none: &NoToken, cloud_name: &str) -> Option<String> {
     if any(&["AADSTS7000215", "AADSTS7000222"]) {
         let hint =
             "the client secret is wrong or has expired: az ad app credential reset --id <application id>";
-        return Some(in_cloud(hint.to_owned(), cloud_name));
+        return Some(in_cloud(hint.to_owned(), &az));
     }
     if any(&["AADSTS70021", "AADSTS700211", "AADSTS700212", "AADSTS700213"]) {
         let hint = format!(
             "a federated credential must have this token's issuer and subject, and the audience `{audience}`: az \
              identity federated-credential list --identity-name <identity> --resource-group <group>"
         );
-        return Some(in_cloud(hint, cloud_name));
+        return Some(in_cloud(hint, &az));
     }
     if any(&["AADSTS700027"]) {
         return Some(
@@ -194,16 +190,12 @@ pub(crate) fn for_no_token(none: &NoToken, cloud_name: &str) -> Option<String> {
     none.reasons
         .iter()
         .any(|(link, reason)| *link == "azure_cli" && reason.to_ascii_lowercase().contains("az login"))
-        .then(|| in_cloud("log in with az login, or configure another identity".to_owned(), cloud_name))
+        .then(|| in_cloud("log in with az login, or configure another identity".to_owned(), &az))
 }
 
 /// Adds how the az command is pointed at a cloud other than the public one.
-fn in_cloud(hint: String, cloud_name: &str) -> String {
-    match cloud_name {
-        "china" => format!("{hint} (after az cloud set --name AzureChinaCloud)"),
-        "usgov" => format!("{hint} (after az cloud set --name AzureUSGovernment)"),
-        _ => hint,
-    }
+fn in_cloud(hint: String, az: &Az) -> String {
+    if az.needs_cloud() { format!("{hint} (after {})", az.select_cloud()) } else { hint }
 }
 
 #[cfg(test)]

@@ -336,7 +336,12 @@ impl Caller {
     }
 
     fn classify(&self, call: &Call, nature: Nature, answer: &Answer, token: &Token) -> PortError {
-        let who = hint::Who { cloud_name: self.tokens.cloud_name(), object: token.holder.object.as_deref() };
+        let holder = &token.holder;
+        let who = hint::Who {
+            cloud_name: self.tokens.cloud_name(),
+            object: holder.object.as_deref(),
+            application: holder.application.as_deref(),
+        };
         classify::status(call, nature, answer, self.clock.now(), who)
     }
 

@@ -15,13 +15,15 @@ use crate::call::{Call, Caller, Misread, Node, Operation, Subject};
 
 /// A stable version of Microsoft.Authorization/permissions.
 ///
-/// Source: Microsoft's document of the permissions API.
+/// Source: `Permissions_ListForResource` in Microsoft's specification of Microsoft.Authorization, 2022-04-01, in pages.
 const PERMISSIONS_API: &str = "2022-04-01";
 /// A stable version of Microsoft.EventGrid/eventSubscriptions.
 ///
-/// Source: Microsoft's document of event subscriptions.
+/// Source: `EventSubscriptions_ListByResource` in Microsoft's specification of Microsoft.EventGrid, 2022-06-15.
 const EVENT_GRID_API: &str = "2022-06-15";
 /// The list of subscriptions is the smallest thing that Resource Manager has: without a token it answers 401 at once.
+///
+/// Source: Microsoft's reference of `Subscriptions - List`.
 const SUBSCRIPTIONS_API: &str = "2022-12-01";
 
 /// Looks around in one cloud.

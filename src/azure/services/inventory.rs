@@ -8,10 +8,14 @@ use super::Services;
 use crate::call::{Misread, Node, Operation, Subject};
 use crate::words::printable;
 
-/// api-version of the list of subscriptions: one that every cloud answers, with all that is read of it here.
+/// api-version of the list of subscriptions, with all that is read of it here.
+///
+/// Source: `Subscriptions_List` in Microsoft's specification of Microsoft.Resources, 2020-01-01, in pages. An old one, so that
+/// every cloud should answer it, which no document says.
 const SUBSCRIPTIONS_API_VERSION: &str = "2020-01-01";
-/// api-version of Microsoft.Network/publicIPAddresses. `dnsSettings` is the same since the first one; this one is old
-/// enough for every cloud.
+/// api-version of Microsoft.Network/publicIPAddresses, old enough that every cloud should answer it, which no document says.
+///
+/// Source: `publicIpAddress.json` in Microsoft's specification of Microsoft.Network, 2020-11-01.
 const NETWORK_API_VERSION: &str = "2020-11-01";
 
 #[async_trait]

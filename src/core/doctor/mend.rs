@@ -29,6 +29,40 @@ impl Serialize for Mend {
     }
 }
 
+impl Mend {
+    /// The command line, or what a person reads.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::Command(text) | Self::Words(text) => text,
+        }
+    }
+}
+
+/// Built-in roles that give what certroll needs.
+///
+/// Source: Microsoft's lists of built-in roles for Key Vault and in general.
+pub mod role {
+    /// Reads every resource.
+    pub const READER: &str = "Reader";
+    /// Writes every resource.
+    pub const CONTRIBUTOR: &str = "Contributor";
+    /// May deploy from a vault, beside all else about the resource.
+    pub const VAULT_CONTRIBUTOR: &str = "Key Vault Contributor";
+    /// Reads vault certificates with their secrets.
+    pub const CERTIFICATE_USER: &str = "Key Vault Certificate User";
+    /// Reads secrets.
+    pub const SECRETS_USER: &str = "Key Vault Secrets User";
+    /// Writes vault certificates.
+    pub const CERTIFICATES_OFFICER: &str = "Key Vault Certificates Officer";
+    /// Writes secrets.
+    pub const SECRETS_OFFICER: &str = "Key Vault Secrets Officer";
+}
+
+/// The application of the az command: who holds its token is a person.
+///
+/// Source: the command's own documentation of its public client.
+const AZ_COMMAND: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
+
 /// To whom permissions are given.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principal {
@@ -36,6 +70,33 @@ pub struct Principal {
     pub object: Option<String>,
     /// Whether it is a person, as with the az command, and not an application.
     pub person: bool,
+}
+
+impl Principal {
+    /// Whom a token is for, by the object id and the application that it names.
+    pub fn of(object: Option<&str>, application: Option<&str>) -> Self {
+        Self {
+            object: object.map(str::to_owned),
+            person: application.is_some_and(|id| id.eq_ignore_ascii_case(AZ_COMMAND)),
+        }
+    }
+}
+
+/// What is wanted of a vault's objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// To list and read them.
+    Read,
+    /// To add versions, too.
+    Write,
+}
+
+/// The address from which a vault says in its refusal that it was asked.
+///
+/// Source: the text of published `ForbiddenByFirewall` answers.
+pub fn seen_address(message: &str) -> Option<IpAddr> {
+    let (_, after) = message.split_once("Client address: ")?;
+    after.split_whitespace().next()?.parse().ok()
 }
 
 /// Writes az commands for one cloud and one identity.
@@ -48,7 +109,12 @@ pub struct Az {
 impl Az {
     /// For a cloud, by the name that the configuration gives it, and whom the permissions are for.
     pub fn new(cloud: &AzureCloud, principal: Principal) -> Self {
-        let cloud = match cloud.name.as_str() {
+        Self::named(&cloud.name, principal)
+    }
+
+    /// The same by the cloud's name alone.
+    pub fn named(cloud: &str, principal: Principal) -> Self {
+        let cloud = match cloud {
             "china" => "AzureChinaCloud",
             "usgov" => "AzureUSGovernment",
             "public" => "AzureCloud",
@@ -65,27 +131,46 @@ impl Az {
         format!("az cloud set --name {name}")
     }
 
+    /// Whether az has to be pointed at the cloud: it begins with the public one.
+    pub fn needs_cloud(&self) -> bool {
+        self.cloud != "AzureCloud"
+    }
+
     fn object(&self) -> String {
         quoted(self.principal.object.as_deref().unwrap_or("<object id>"))
     }
 
     /// Gives the identity a role at a scope.
     pub fn assign(&self, role: &str, scope: &str) -> Mend {
+        self.assign_at(role, &quoted(scope))
+    }
+
+    /// Gives the identity a role on a vault of which only the name is known.
+    pub fn assign_on_vault(&self, role: &str, vault: &VaultName) -> Mend {
+        self.assign_at(role, &format!("\"$(az keyvault show --name {vault} --query id --output tsv)\""))
+    }
+
+    fn assign_at(&self, role: &str, scope: &str) -> Mend {
         let kind = if self.principal.person { "User" } else { "ServicePrincipal" };
         Mend::Command(format!(
-            "az role assignment create --assignee-object-id {} --assignee-principal-type {kind} --role {} --scope {}",
+            "az role assignment create --assignee-object-id {} --assignee-principal-type {kind} --role {} --scope {scope}",
             self.object(),
             quoted(role),
-            quoted(scope)
         ))
     }
 
-    /// Lets the identity list and read objects of a vault that goes by access policies.
-    pub fn set_policy(&self, vault: &VaultName, kind: ObjectKind) -> Mend {
-        let permissions = match kind {
+    /// Lets the identity list and read objects of a vault that goes by access policies, or write them, too.
+    pub fn set_policy(&self, vault: &VaultName, kind: ObjectKind, access: Access) -> Mend {
+        let permissions = match (kind, access) {
             // Whoever reads vault certificates reads the secrets behind them, too.
-            ObjectKind::Certificate => "--certificate-permissions get list --secret-permissions get list",
-            ObjectKind::Secret => "--secret-permissions get list",
+            (ObjectKind::Certificate, Access::Read) => {
+                "--certificate-permissions get list --secret-permissions get list"
+            }
+            (ObjectKind::Certificate, Access::Write) => {
+                "--certificate-permissions get list import --secret-permissions get list"
+            }
+            (ObjectKind::Secret, Access::Read) => "--secret-permissions get list",
+            (ObjectKind::Secret, Access::Write) => "--secret-permissions get list set",
         };
         Mend::Command(format!(
             "az keyvault set-policy --name {vault} --object-id {} {permissions}",

@@ -21,7 +21,7 @@ use std::fmt;
 use serde::{Serialize, Serializer};
 
 pub use check::Check;
-pub use mend::{Az, Mend, Principal};
+pub use mend::{Access, Az, Mend, Principal, role, seen_address};
 
 use crate::id::{CloudServiceId, VaultName};
 use crate::ports::{FaultKind, PortError};

@@ -1,9 +1,7 @@
 //! A vault: what may be listed and read, and whether services may fetch from it.
 
-use std::net::IpAddr;
-
 use super::permission::{PermissionEntry, permits};
-use super::{Az, Check, Finding, Subject, Verdict, failed};
+use super::{Access, Az, Check, Finding, Subject, Verdict, failed, role, seen_address};
 use crate::id::{ObjectKind, ObjectName, SourceVaultId, VaultName};
 use crate::ports::{AccessModel, FaultKind, InspectedVault, PortError};
 
@@ -68,21 +66,13 @@ fn resource(evidence: &VaultEvidence, subject: &Subject, az: &Az, found: &mut Ve
             if error.kind() == FaultKind::Forbidden {
                 // Updates work without it: it is certroll that cannot say beforehand whether they will.
                 finding.verdict = Verdict::Warning;
-                finding = finding.mend(az.assign("Reader", id.as_str()));
+                finding = finding.mend(az.assign(role::READER, id.as_str()));
             }
             found.push(finding);
             let why = "the vault's resource cannot be read";
             found.push(Finding::not_checked(Check::EnabledForDeployment, subject, why));
         }
     }
-}
-
-/// The address from which a vault says that it was asked.
-///
-/// Source: the text of published `ForbiddenByFirewall` answers.
-fn seen_address(error: &PortError) -> Option<IpAddr> {
-    let (_, after) = error.fault().message.split_once("Client address: ")?;
-    after.split_whitespace().next()?.parse().ok()
 }
 
 /// Whether a failure is one of the way to the vault, which says nothing of permissions.
@@ -113,20 +103,23 @@ fn objects(evidence: &VaultEvidence, subject: &Subject, az: &Az, found: &mut Vec
             _ => error.fault().code.as_deref().is_some_and(|code| code.contains("ForbiddenByPolicy")),
         };
         if by_policy {
-            return az.set_policy(&evidence.vault, kind);
+            return az.set_policy(&evidence.vault, kind, Access::Read);
         }
-        let role = match kind {
-            ObjectKind::Certificate => "Key Vault Certificate User",
+        let needed = match kind {
+            ObjectKind::Certificate => role::CERTIFICATE_USER,
             ObjectKind::Secret if evidence.read_certificates.is_empty() && evidence.certificates.is_ok() => {
-                "Key Vault Secrets User"
+                role::SECRETS_USER
             }
-            ObjectKind::Secret => "Key Vault Certificate User",
+            ObjectKind::Secret => role::CERTIFICATE_USER,
         };
-        az.assign(role, evidence.resource.as_ref().map_or("<id of the vault>", |(id, _)| id.as_str()))
+        match &evidence.resource {
+            Some((id, _)) => az.assign(needed, id.as_str()),
+            None => az.assign_on_vault(needed, &evidence.vault),
+        }
     };
     let mend = |finding: Finding, kind: ObjectKind, error: &PortError| match error.kind() {
         FaultKind::Forbidden => finding.mend(grant(kind, error)),
-        FaultKind::Firewall => finding.mend(az.admit(&evidence.vault, seen_address(error))),
+        FaultKind::Firewall => finding.mend(az.admit(&evidence.vault, seen_address(&error.fault().message))),
         _ => finding,
     };
     if let Err(error) = &evidence.secrets
@@ -215,7 +208,7 @@ fn deploy(evidence: &VaultEvidence, subject: &Subject, az: &Az, found: &mut Vec<
                 };
                 let what = format!("`{DEPLOY}` is not permitted{for_whom}");
                 Finding::new(Check::Deploy, subject, verdict, what)
-                    .mend(az.assign("Key Vault Contributor", id.as_str()))
+                    .mend(az.assign(role::VAULT_CONTRIBUTOR, id.as_str()))
             }
         }
         (_, Some(Err(error))) => Finding::not_checked(

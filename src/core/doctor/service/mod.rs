@@ -5,7 +5,7 @@ mod tests;
 
 use super::permission::{PermissionEntry, permits};
 use super::vault::short;
-use super::{Az, Check, Finding, Mend, Subject, Verdict, failed};
+use super::{Az, Check, Finding, Mend, Subject, Verdict, failed, role};
 use crate::id::{CloudServiceId, SourceVaultId};
 use crate::plan::{ServiceReport, Status};
 use crate::policy::{Guard, Mode, ServicePolicy};
@@ -52,7 +52,7 @@ pub fn findings(evidence: &ServiceEvidence<'_>, az: &Az) -> Vec<Finding> {
         Err(error) => {
             let mut finding = failed(Check::ServiceRead, &subject, error);
             if error.kind() == FaultKind::Forbidden {
-                finding = finding.mend(az.assign("Reader", &id.to_string()));
+                finding = finding.mend(az.assign(role::READER, &id.to_string()));
             }
             found.push(finding);
             write(evidence, None, &subject, az, &mut found);
@@ -104,7 +104,7 @@ fn write(
             };
             let what = format!("`{}` is not permitted{for_whom}", missing.join("`, `"));
             Finding::new(Check::ServiceWrite, subject, verdict, what)
-                .mend(az.assign("Contributor", &evidence.policy.service.to_string()))
+                .mend(az.assign(role::CONTRIBUTOR, &evidence.policy.service.to_string()))
         }
     });
 }
@@ -120,7 +120,7 @@ fn below(evidence: &ServiceEvidence<'_>, subject: &Subject, az: &Az, found: &mut
         Err(error) => {
             let finding = failed(Check::BelowService, subject, error);
             if error.kind() == FaultKind::Forbidden {
-                finding.mend(az.assign("Reader", &evidence.policy.service.to_string()))
+                finding.mend(az.assign(role::READER, &evidence.policy.service.to_string()))
             } else {
                 finding
             }

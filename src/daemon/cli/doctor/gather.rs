@@ -41,11 +41,6 @@ const READS: usize = 64;
 const QUESTION: Duration = Duration::from_secs(60);
 /// Longest time for planning, which reads every service and what it follows.
 const LOOK: Duration = Duration::from_secs(300);
-/// The application of the az command: who holds its token is a person.
-///
-/// Source: the command's own documentation of its public client.
-const AZ_COMMAND: &str = "04b07795-8ddb-461a-bbee-02f9e1bf7b46";
-
 /// What was found, and for which cloud.
 pub(super) struct Diagnosis {
     pub(super) at: Timestamp,
@@ -199,9 +194,8 @@ async fn token(azure: &Azure, audience: Audience) -> Result<Granted, PortError> 
 
 fn principal(tokens: &[(Check, Result<Granted, PortError>)]) -> Principal {
     let granted = tokens.iter().find_map(|(_, granted)| granted.as_ref().ok());
-    granted.map_or_else(Principal::default, |granted| Principal {
-        object: granted.object.clone(),
-        person: granted.application.as_deref().is_some_and(|id| id.eq_ignore_ascii_case(AZ_COMMAND)),
+    granted.map_or_else(Principal::default, |granted| {
+        Principal::of(granted.object.as_deref(), granted.application.as_deref())
     })
 }
 
