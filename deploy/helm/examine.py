@@ -316,32 +316,45 @@ def pod_files(manifests, directory):
          "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
     )
+    container = of_kind(manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]
+    files = {}
     for place, text in configuration_of(manifests).items():
         for name, value in strings(tomllib.loads(text)):
-            if not value.startswith("/") or value.startswith("/subscriptions/"):
-                continue
-            below = root / value[1:]
-            below.parent.mkdir(parents=True, exist_ok=True)
             if name in ("certificate_file", "ca_file"):
-                below.write_bytes(certificate.read_bytes())
+                files[value] = certificate.read_text()
             elif name == "key_file":
-                below.write_bytes(key.read_bytes())
+                files[value] = key.read_text()
             elif name == "url_file":
-                below.write_text("https://hooks.example/abc")
+                files[value] = "https://hooks.example/abc"
             elif name.endswith("_file"):
-                below.write_text("0123456789abcdef0123456789abcdef")
-            if below.is_file():
-                # As `defaultMode` of the deployment has it: certroll warns of a secret that everybody may read.
-                below.chmod(0o440)
-        at = root / "etc/certroll" / place
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_text(re.sub(r'"/(etc|var|run)/', rf'"{root}/\1/', text))
-    container = of_kind(manifests, "Deployment")[0]["spec"]["template"]["spec"]["containers"][0]
+                files[value] = "0123456789abcdef0123456789abcdef"
+        files[f"/etc/certroll/{place}"] = re.sub(r'"/(etc|var|run)/', rf'"{root}/\1/', text)
+    for mount in container["volumeMounts"]:
+        if mount.get("readOnly"):
+            inside = {file[len(mount["mountPath"]) + 1 :]: what for file, what in files.items() if file.startswith(mount["mountPath"] + "/")}
+            as_the_kubelet(root / mount["mountPath"][1:], inside)
+        else:
+            (root / mount["mountPath"][1:]).mkdir(parents=True)
     environment = [
         f"{one['name']}={one.get('value', 'http://user:password@proxy.example:3128')}" for one in container.get("env", [])
     ]
     (root / "env").write_text("".join(line + "\n" for line in environment))
     return ()
+
+
+def as_the_kubelet(mount, files):
+    """Writes a volume as the kubelet does: a directory for this state of it, and links to what is in there."""
+    data = mount / "..2026_11_24_02_11_22.1"
+    for name, content in files.items():
+        file = data / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(content)
+        # As `defaultMode` of the deployment has it: certroll warns of a secret that everybody may read.
+        file.chmod(0o440)
+    data.mkdir(parents=True, exist_ok=True)
+    (mount / "..data").symlink_to(data.name)
+    for entry in data.iterdir():
+        (mount / entry.name).symlink_to(f"..data/{entry.name}")
 
 
 # Values
