@@ -23,7 +23,7 @@ PARSER = tree_sitter.Parser(tree_sitter.Language(tree_sitter_bicep.language()))
 
 # Functions of Bicep that are used here; another one is looked up in Bicep's reference, then added.
 FUNCTIONS = {
-    "description", "empty", "environment", "guid", "loadJsonContent", "resourceGroup", "subscription", "subscriptionResourceId",
+    "description", "empty", "environment", "guid", "loadJsonContent", "minLength", "resourceGroup", "subscription", "subscriptionResourceId",
 }
 
 # Where Microsoft's models of a type are: the module of that api-version, and the class. None: only referred to, never made.

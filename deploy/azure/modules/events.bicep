@@ -12,12 +12,14 @@ param location string
 param topicName string = '${vaultName}-events'
 
 @description('Address of the webhook.')
+@minLength(1)
 param endpoint string
 
 @description('Tenant that gives the tokens.')
 param tenantId string
 
-@description('Application that stands for the webhook.')
+@description('Application that stands for the webhook. Without one, deliveries would prove nothing.')
+@minLength(1)
 param applicationId string
 
 resource vault 'Microsoft.KeyVault/vaults@2022-07-01' existing = {
