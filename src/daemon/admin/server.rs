@@ -294,7 +294,7 @@ async fn pause(Shared(desk): Shared<Desk>, body: Bytes) -> Answered {
     desk.state
         .change_pauses(|pauses| pauses.pause(&services, &pause))
         .map_err(|error| Refused::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
-    tracing::info!(services = services.len(), until = ?pause.until.map(|until| until.to_string()), "paused");
+    tracing::info!(services = services.len(), until = pause.until.map(|until| until.to_string()), "paused");
     // So that the end of the pause is among what is waited for.
     desk.activator.activate(Reason::Person).map_err(|_| stopping())?;
     Ok(Json(PauseAnswer { services, ended: 0 }).into_response())
