@@ -6,7 +6,7 @@ use std::fmt;
 use certroll_core::discover::{ProbeFinding, ProposedProbe, Survey, Want, wants};
 use certroll_core::id::{CloudServiceId, ObjectKind, VaultName};
 use certroll_core::plan::{Need, Unreadable};
-use certroll_core::ports::{Inventory, ListedObject, PortError, Subscription};
+use certroll_core::ports::{FaultKind, Inventory, ListedObject, PortError, Subscription};
 use certroll_core::target::cloud_service::CloudServiceModel;
 use futures::StreamExt;
 
@@ -45,6 +45,10 @@ pub struct Discovered {
     pub survey: Survey,
     /// What could not be listed.
     pub failed: Vec<PortError>,
+    /// Subscriptions that were named and do not exist.
+    pub absent: Vec<String>,
+    /// The subscriptions that the identity sees, where one that was named does not exist.
+    pub seen: Vec<Subscription>,
     /// What was left out on purpose, with the reason.
     pub left_out: Vec<String>,
 }
@@ -125,9 +129,18 @@ pub async fn discover(
                     }
                 }
             }
-            Err(error) => discovered.failed.push(error),
+            Err(error) => {
+                if error.kind() == FaultKind::NotFound {
+                    discovered.absent.push(subscription.id.clone());
+                }
+                discovered.failed.push(error);
+            }
         }
         discovered.subscriptions.insert(subscription.id.clone(), subscription.name.clone());
+    }
+    if !discovered.absent.is_empty() && !scope.subscriptions.is_empty() {
+        // For whoever mistyped one; that it fails, too, is not worth a word.
+        discovered.seen = inventory.subscriptions().await.unwrap_or_default();
     }
     discovered.survey.vaults.clone_from(&scope.vaults);
     discovered.survey.probe_port = scope.probe_port;

@@ -7,6 +7,7 @@ mod doctor;
 mod help;
 mod inspect;
 mod journal;
+mod names;
 mod people;
 mod plan_and_apply;
 mod status;

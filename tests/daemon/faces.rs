@@ -87,8 +87,13 @@ async fn only_one_daemon_answers_and_nobody_else_may_ask() {
         use std::os::unix::fs::PermissionsExt;
         let socket = live.place.path().join("admin.sock");
         assert_eq!(std::fs::metadata(&socket).unwrap().permissions().mode() & 0o777, 0o600);
-        let ran = live.run(&["pause", "shap"]);
-        assert_eq!(ran.code, 64, "{}", ran.shown());
+        for command in
+            [&["pause", "shpo"][..], &["resume", "shpo"], &["status", "shpo"], &["approve", "shpo"]]
+        {
+            let ran = live.run(command);
+            assert_eq!(ran.code, 64, "{}", ran.shown());
+            assert!(ran.stderr.contains("did you mean `shop`?"), "{command:?}: {}", ran.stderr);
+        }
         // A process that was killed leaves its socket; the next one takes its place.
         daemon.signal("KILL");
         assert_eq!(daemon.end(), None);

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::select::{did_you_mean, near};
 use super::terminal::printable;
 use super::{Context, output};
 use crate::notify::{TestError, send_test};
@@ -53,7 +54,12 @@ pub async fn run(arguments: &NotifyArguments, context: &Context) -> Result<Exit,
             TestError::Setup(_) => Exit::Config,
             TestError::Send(_) => Exit::Unavailable,
         };
-        Failure::new(exit, error)
+        let known = settings.notify.channels.iter().map(|known| known.name.as_str());
+        let hint = match &error {
+            TestError::Unknown { .. } => near(channel, known).map(did_you_mean),
+            TestError::Setup(_) | TestError::Send(_) => None,
+        };
+        Failure { hint, ..Failure::new(exit, error) }
     })?;
     if context.json {
         output::write_json(&json!({ "format": 1, "channel": channel, "taken": true }))?;

@@ -1,4 +1,4 @@
-//! Services by the names that people type.
+//! Services by the names that people type, and the nearest name where none is known.
 
 use certroll_core::id::CloudServiceId;
 use certroll_core::policy::{Policy, ServicePolicy};
@@ -65,13 +65,30 @@ pub(crate) fn named<'a>(
     }
 }
 
+/// How alike two names must be, from 0 to 1: `shpo` finds `shop`, `desk` does not.
+const ALIKE: f64 = 0.8;
+
+/// The known name that is most like the one that was typed, if any is.
+pub(crate) fn near<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let typed = typed.to_lowercase();
+    let ranked = known.into_iter().map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &typed), known));
+    let (_, nearest) =
+        ranked.filter(|(alike, _)| *alike > ALIKE).max_by(|one, other| one.0.total_cmp(&other.0))?;
+    Some(nearest)
+}
+
+/// The hint that goes with it.
+pub(crate) fn did_you_mean(known: &str) -> String {
+    format!("did you mean `{known}`?")
+}
+
 fn unknown(known: &[&CloudServiceId], name: &str, place: &str) -> Failure {
     let names: Vec<&str> = known.iter().map(|service| service.name()).collect();
-    let near =
-        names.iter().map(|known| (strsim::jaro_winkler(&known.to_lowercase(), &name.to_lowercase()), *known));
-    let nearest = near.filter(|(similarity, _)| *similarity > 0.8).max_by(|a, b| a.0.total_cmp(&b.0));
+    // Who names a resource id is shown one.
+    let ids: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let nearest = near(name, names.iter().copied()).or_else(|| near(name, ids.iter().map(String::as_str)));
     let hint = match nearest {
-        Some((_, known)) => format!("did you mean `{known}`?"),
+        Some(known) => did_you_mean(known),
         None if names.is_empty() => format!("no `[[service]]` is {place}"),
         None => format!("these are {place}: {}", names.join(", ")),
     };

@@ -24,6 +24,7 @@ use clap::{Args, ValueEnum};
 
 use super::exit::Exit;
 use super::failure::Failure;
+use super::select::{did_you_mean, near};
 use super::terminal::printable;
 use super::waiting::Waiting;
 use super::{Context, output};
@@ -172,6 +173,12 @@ pub async fn run(arguments: &DiscoverArguments, context: &Context) -> Result<Exi
         let hint = error.fault().hint.as_ref().map(|hint| format!(" (hint: {hint})")).unwrap_or_default();
         warn(context, &format!("{}{hint}", error.fault().brief()));
         tracing::debug!(error = %error, "what is deployed could not be listed");
+    }
+    for absent in &told.discovered.absent {
+        let seen = told.discovered.seen.iter().map(|subscription| subscription.id.as_str());
+        if let Some(known) = near(absent, seen) {
+            warn(context, &format!("there is no subscription `{absent}`: {}", did_you_mean(known)));
+        }
     }
     for unreadable in told.discovered.survey.unreadable() {
         tracing::debug!(error = %unreadable, "what is deployed could not be read");

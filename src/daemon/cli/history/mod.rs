@@ -110,8 +110,27 @@ async fn of_service(
                 || update.service.to_string().eq_ignore_ascii_case(name)
         })
     };
-    let found: Vec<Vec<Recorded>> = all.into_iter().filter(is_named).take(limit).collect();
-    if found.is_empty() { Err(Failure { exit: Exit::NoInput, ..unknown }) } else { Ok(found) }
+    let found: Vec<Vec<Recorded>> =
+        all.iter().filter(|rollout| is_named(rollout)).take(limit).cloned().collect();
+    if !found.is_empty() {
+        return Ok(found);
+    }
+    // Most rollouts have much of their ids in common: a service is meant before a rollout.
+    let services: Vec<String> =
+        all.iter().filter_map(|rollout| Some(opened(rollout)?.1.service.name().to_owned())).collect();
+    let rollouts: Vec<String> = all.iter().map(|rollout| self::name(rollout)).collect();
+    let nearest = select::near(name, services.iter().map(String::as_str))
+        .or_else(|| select::near(name, rollouts.iter().map(String::as_str)));
+    let hint = match nearest {
+        Some(known) if !is_suggested(&unknown) => Some(select::did_you_mean(known)),
+        _ => unknown.hint,
+    };
+    Err(Failure { exit: Exit::NoInput, hint, ..unknown })
+}
+
+/// Whether a name of the configuration is the one that is suggested.
+fn is_suggested(failure: &Failure) -> bool {
+    failure.hint.as_deref().is_some_and(|hint| hint.starts_with("did you mean"))
 }
 
 fn listed(rollouts: &[Vec<Recorded>], context: &Context) -> Result<Exit, Failure> {

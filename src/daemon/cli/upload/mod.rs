@@ -30,6 +30,7 @@ use super::confirm::confirm;
 use super::exit::Exit;
 use super::failure::Failure;
 use super::plan::Silence;
+use super::select::{did_you_mean, near};
 use super::waiting::Waiting;
 use super::{Context, apply, output};
 use crate::adapters::SystemClock;
@@ -190,11 +191,15 @@ async fn store(
     let waiting =
         Waiting::new(&context.stderr, &format!("looking at `{to}` and what follows it")).counting(&azure);
     let looking = async {
-        let before = target.look().await?;
+        let before = target.look().await.map_err(|failure| other_vault(failure, to, &settings.policy))?;
+        let alike = match &before.newest {
+            Newest::None => target.alike().await,
+            Newest::Known { .. } | Newest::Unreadable { .. } => None,
+        };
         let foresight = foretell(arguments, &settings.policy, &outside, &parcel, &before.newest).await?;
-        Ok::<_, Failure>((before, foresight))
+        Ok::<_, Failure>((before, alike, foresight))
     };
-    let (before, foresight) = waiting.on(looking).await?;
+    let (before, alike, foresight) = waiting.on(looking).await?;
     let upload = Upload {
         packable: &packable,
         packed: &packed,
@@ -202,6 +207,7 @@ async fn store(
         to,
         newest: &before.newest,
         foresight: &foresight,
+        alike: alike.as_ref(),
         configured,
         now: context.now,
     };
@@ -230,6 +236,20 @@ async fn store(
         output::write_json(&told)?;
     }
     Ok(Stored { foresight, told })
+}
+
+/// A vault that cannot be reached may be one of the configuration's whose name was mistyped.
+fn other_vault(failure: Failure, to: &VaultObject, policy: &Policy) -> Failure {
+    let mapped = policy.services.iter().flat_map(|service| &service.certificates);
+    let known: Vec<&str> = mapped.map(|mapping| mapping.source.vault.as_str()).collect();
+    let typed = to.vault.as_str();
+    if failure.exit != Exit::Unavailable || known.contains(&typed) {
+        return failure;
+    }
+    match near(typed, known) {
+        Some(known) => failure.hint(did_you_mean(known)),
+        None => failure,
+    }
 }
 
 /// The configuration, or the defaults where there is none.
@@ -325,4 +345,31 @@ fn refuse(foresight: &Foresight) -> Result<(), Failure> {
     let error = format!("nothing was uploaded, since it is refused by guard {}", guards.join(", "));
     Err(Failure::new(Exit::DataErr, error)
         .hint(format!("if it is meant to be so, {} lets it pass", allow.join(" "))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Environment;
+
+    #[test]
+    fn a_vault_that_is_not_reached_may_be_another_one() {
+        let service = "/subscriptions/s/resourceGroups/g/providers/Microsoft.Compute/cloudServices/shop";
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("certroll.toml");
+        let entry =
+            "[[service.certificate]]\nname = \"ShopTls\"\nsource = \"shop-kv/certificates/shop-tls\"\n";
+        std::fs::write(&path, format!("[[service]]\nid = \"{service}\"\n{entry}")).unwrap();
+        let settings = config::load(&path, &Environment::default(), jiff::Timestamp::UNIX_EPOCH).unwrap();
+        for (typed, exit, hint) in [
+            ("shop-kw", Exit::Unavailable, Some("did you mean `shop-kv`?")),
+            ("shop-kw", Exit::NoPerm, None),
+            ("shop-kv", Exit::Unavailable, None),
+            ("elsewhere", Exit::Unavailable, None),
+        ] {
+            let to: VaultObject = format!("{typed}/certificates/shop-tls").parse().unwrap();
+            let failure = other_vault(Failure::new(exit, "no connection"), &to, &settings.policy);
+            assert_eq!((failure.exit, failure.hint.as_deref()), (exit, hint), "{typed}");
+        }
+    }
 }

@@ -26,6 +26,8 @@ pub(super) struct Upload<'a> {
     pub(super) to: &'a VaultObject,
     pub(super) newest: &'a Newest,
     pub(super) foresight: &'a Foresight,
+    /// An object of nearly the same name, where this one is not there yet.
+    pub(super) alike: Option<&'a VaultObject>,
     /// Whether there is a configuration that could name services.
     pub(super) configured: bool,
     pub(super) now: Timestamp,
@@ -120,7 +122,10 @@ impl Upload<'_> {
 
     fn replaces(&self) -> String {
         match self.newest {
-            Newest::None => "nothing: the object has no enabled version".to_owned(),
+            Newest::None => {
+                let alike = self.alike.map(|alike| format!("; did you mean `{alike}`?")).unwrap_or_default();
+                format!("nothing: the object has no enabled version{alike}")
+            }
             Newest::Unreadable { reason } => {
                 format!("a version that is not compared, since it cannot be read: {}", printable(reason))
             }

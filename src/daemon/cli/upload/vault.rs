@@ -15,6 +15,7 @@ use certroll_core::ports::{
 use super::parcel::Parcel;
 use crate::cli::exit::Exit;
 use crate::cli::failure::Failure;
+use crate::cli::select::near;
 
 /// Looks for a version whose upload went without an answer. A version is there when the vault says so; a few seconds more
 /// are for an answer that was lost while the vault was still at work.
@@ -74,6 +75,19 @@ impl Target<'_> {
             },
         };
         Ok(Before { newest, versions: Some(known) })
+    }
+
+    /// An object of the vault with nearly the same name, where the object that is named is not there. One list; without an
+    /// answer nothing is said.
+    pub(super) async fn alike(&self) -> Option<VaultObject> {
+        let VaultObject { vault, kind, name } = self.object;
+        let listed = self.reader.list(vault, *kind).await.ok()?;
+        if listed.iter().any(|object| object.name == *name) {
+            return None;
+        }
+        let unmanaged = listed.iter().filter(|object| *kind == ObjectKind::Certificate || !object.managed);
+        let nearest = near(name.as_str(), unmanaged.map(|object| object.name.as_str()))?;
+        Some(VaultObject { vault: vault.clone(), kind: *kind, name: nearest.parse().ok()? })
     }
 
     /// What a version holds, or why that cannot be told.
