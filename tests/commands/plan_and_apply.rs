@@ -87,6 +87,21 @@ async fn a_guard_refuses_and_says_how_to_relax_it() {
     assert_eq!(live.puts(), 0);
 }
 
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_takes_no_place_of_what_is_not_a_file() {
+    use std::os::unix::fs::FileTypeExt;
+    let (mut cloud, mut shop) = shop::shop(Pace::Automatic, Timestamp::now());
+    shop.renew(&mut cloud);
+    let live = Live::start(cloud, "").await;
+    let path = live.place.path().join("friday.plan");
+    let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+    let ran = live.run(&["plan", "--out", "friday.plan"]);
+    assert_eq!(ran.code, 73);
+    assert!(ran.stderr.contains("what is there is not a file"), "{}", ran.shown());
+    assert!(std::fs::symlink_metadata(&path).unwrap().file_type().is_socket());
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_saved_plan_is_applied_as_it_is_and_refused_once_the_service_has_changed() {
     let (mut cloud, mut shop) = shop::shop(Pace::Automatic, Timestamp::now());

@@ -110,6 +110,10 @@ fn save(report: &PlanReport, path: &Path) -> Result<(), Failure> {
         Failure::new(Exit::CantCreat, format!("the plan cannot be saved to `{}`: {error}", path.display()))
             .hint("name another file with `--out`")
     };
+    // A device, a pipe or a socket is not replaced: `/dev/null` belongs to the whole machine.
+    if std::fs::symlink_metadata(path).is_ok_and(|meta| !meta.is_file() && !meta.is_symlink()) {
+        return Err(failed(std::io::Error::other("what is there is not a file")));
+    }
     // A file that is there may be readable by others, and a name may be a link: a new one replaces it.
     let mut name = path.as_os_str().to_owned();
     name.push(".new");

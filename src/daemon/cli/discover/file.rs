@@ -39,6 +39,10 @@ pub(super) fn existing(path: &Path) -> Result<Option<Existing>, Failure> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
+    // A device or a pipe cannot be added to by a new file in its place.
+    if fs::metadata(&real).is_ok_and(|meta| !meta.is_file()) {
+        return Err(failed(io::Error::other("it is not a file")));
+    }
     let bytes = read_limited(&real, FILE_LIMIT).map_err(failed)?;
     let text = String::from_utf8(bytes)
         .map_err(|_| failed(io::Error::other("it is not UTF-8, as a configuration is")))?;
@@ -238,6 +242,18 @@ mod tests {
         fs::write(&path, &edited).unwrap();
         assert_eq!(append(&found, &service(DESK), &desk()).unwrap_err().exit, Exit::TempFail);
         assert_eq!(fs::read_to_string(&path).unwrap(), edited);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_file_is_not_added_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("certroll.toml");
+        let _socket = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let refused = existing(&path).err().unwrap();
+        assert_eq!(refused.exit, Exit::NoInput);
+        assert!(refused.error.to_string().contains("it is not a file"), "{}", refused.error);
+        assert_eq!(existing(Path::new("/dev/null")).err().unwrap().exit, Exit::NoInput);
     }
 
     #[cfg(unix)]
