@@ -34,7 +34,10 @@ impl Program {
     pub(crate) fn line(&mut self) -> String {
         match self.lines.next() {
             Some(line) => line.unwrap(),
-            None => panic!("the program ended, see above; it needs python3-aiosmtpd and python3-dbus-next"),
+            None => panic!(
+                "the program ended, see above; it needs aiosmtpd and dbus-next, which Debian's python3-aiosmtpd and \
+                 python3-dbus-next bring for /usr/bin/python3: CERTROLL_TEST_PYTHON names another Python than the first of the path"
+            ),
         }
     }
 
