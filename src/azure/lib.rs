@@ -42,7 +42,9 @@ pub use token::{
 use token::{Command, METADATA, Means, Tokens};
 use transport::client::Client;
 use transport::guard::{CloudHosts, MetadataHost};
-pub use transport::{Answer, BodyLimit, Outgoing, Sent, Transport, TransportFault};
+pub use transport::{
+    Answer, BodyLimit, Outgoing, PublicRoots, Sent, Transport, TransportFault, public_roots,
+};
 use vault::Vaults;
 
 /// What the program calls itself towards Azure.

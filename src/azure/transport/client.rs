@@ -8,11 +8,11 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use certroll_core::ports::FaultKind;
 use reqwest::NoProxy;
-use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
 use super::body::{self, BodyLimit};
+use super::roots::public_roots;
 use super::{Answer, Outgoing, Sent, Transport, TransportFault};
 use crate::options::{Limits, Network, Proxy, SetupError};
 use crate::words::chain;
@@ -82,13 +82,7 @@ fn base(tls: rustls::ClientConfig) -> reqwest::ClientBuilder {
 /// TLS with the system's roots, or the embedded ones where the system has none (a container from scratch), and those
 /// of the configuration besides.
 fn tls(ca_pem: &[u8]) -> Result<rustls::ClientConfig, SetupError> {
-    let mut roots = RootCertStore::empty();
-    let native = rustls_native_certs::load_native_certs();
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        tracing::info!("the system has no root certificates, the embedded ones are used");
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    }
+    let mut roots = public_roots().store;
     let mut added = 0;
     for certificate in CertificateDer::pem_slice_iter(ca_pem) {
         let certificate = certificate.map_err(|fault| SetupError::Roots(fault.to_string()))?;

@@ -18,7 +18,9 @@ use reqwest::header::HeaderMap;
 use url::Url;
 use zeroize::Zeroizing;
 
+mod roots;
 pub use body::BodyLimit;
+pub use roots::{PublicRoots, public_roots};
 
 /// A request, whole. It is not printable: headers carry tokens, bodies carry secrets.
 pub struct Outgoing {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use reqwest::{NoProxy, StatusCode, header};
-use rustls::RootCertStore;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use serde_json::Value;
@@ -121,10 +120,9 @@ fn refused(status: StatusCode, answer: &[u8]) -> String {
     message
 }
 
-/// TLS with the system's roots and those of the configuration.
+/// TLS with the system's roots, or the embedded ones where it has none, and those of the configuration.
 fn tls(settings: &HttpSettings) -> Result<rustls::ClientConfig, String> {
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let mut roots = certroll_azure::public_roots().store;
     for certificate in CertificateDer::pem_slice_iter(&authorities(settings)?) {
         let certificate = certificate.map_err(|fault| format!("`[http] ca_file` is damaged: {fault}"))?;
         roots.add(certificate).map_err(|fault| format!("`[http] ca_file` is damaged: {fault}"))?;

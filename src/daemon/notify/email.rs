@@ -6,7 +6,7 @@ use certroll_core::notice::{Notice, Severity};
 use lettre::message::header::{Header, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, MultiPart};
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor};
 
 use super::SendError;
@@ -49,6 +49,9 @@ impl Mail {
         timeout: Duration,
     ) -> Result<Self, String> {
         let mut tls = TlsParameters::builder(settings.host.clone());
+        if certroll_azure::public_roots().embedded {
+            tls = tls.certificate_store(CertificateStore::WebpkiRoots);
+        }
         let pem = authorities(http)?;
         if !pem.is_empty() {
             let certificate = Certificate::from_pem(&pem)
