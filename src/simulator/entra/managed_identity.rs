@@ -8,8 +8,8 @@ use crate::message::{Reply, Request};
 
 /// Path on `169.254.169.254`.
 const PATH: &str = "/metadata/identity/oauth2/token";
-/// The version that documents and clients use; the endpoint knows others, no client here needs them.
-const API_VERSION: &str = "2018-02-01";
+/// Those of the endpoint's versions that documents of tokens (the first) and Microsoft's own clients (both) ask by.
+const API_VERSIONS: [&str; 2] = ["2018-02-01", "2019-08-01"];
 
 /// Query parameters that name a user-assigned identity.
 const SELECTORS: [&str; 3] = ["client_id", "object_id", "msi_res_id"];
@@ -31,7 +31,7 @@ impl Entra {
             return refused(400, "invalid_request", "Requests with X-Forwarded-For are not allowed");
         }
         match request.query("api-version").as_deref() {
-            Some(API_VERSION) => {}
+            Some(version) if API_VERSIONS.contains(&version) => {}
             Some(_) => return refused(400, "invalid_request", "The api-version is not supported"),
             None => {
                 return refused(400, "invalid_request", "Required query variable 'api-version' is missing");

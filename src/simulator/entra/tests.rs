@@ -224,6 +224,10 @@ fn a_machine_asks_for_its_identity() {
         token(&ask(&mut entra, &selector, &metadata));
     }
     token(&ask(&mut entra, "&msi_res_id=/Subscriptions/S/X", &metadata));
+    for (version, status) in [("2019-08-01", 200), ("2018-02-02", 400)] {
+        let url = URL.replace("2018-02-01", version);
+        assert_eq!(entra.managed_identity_answer(&get(&url, &metadata), NOW).status, status, "{version}");
+    }
     for (rest, headers) in [
         ("", &[][..]),
         ("&client_id=other", &metadata),
