@@ -61,7 +61,12 @@ fn a_wrong_command_line_is_a_usage_error() {
 fn the_version_is_data() {
     let ran = Place::new().run(&["--version"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    assert!(ran.stdout.starts_with("certroll "));
+    let lines: Vec<&str> = ran.stdout.lines().collect();
+    assert_eq!(lines[0], concat!("certroll ", env!("CARGO_PKG_VERSION")));
+    let keys: Vec<&str> = lines[1..].iter().filter_map(|line| line.split_whitespace().next()).collect();
+    assert_eq!(keys, ["commit", "target", "compiler", "profile"], "{}", ran.stdout);
+    // The short form is for scripts.
+    assert_eq!(Place::new().run(&["-V"]).stdout.lines().collect::<Vec<_>>(), [lines[0]]);
 }
 
 #[test]

@@ -85,6 +85,7 @@ async fn what_people_ask_a_daemon() {
     live.place = live.place.env("CERTROLL__HTTP__NO_PROXY", "[\"127.0.0.1\"]");
     tokio::task::block_in_place(|| {
         snapshot!("activate_nobody_answers", shown(&live.run(&["activate"])));
+        snapshot!("reload_nobody_answers", shown(&live.run(&["reload"])));
         snapshot!("approve_nobody_answers", shown(&live.run(&["approve", "--yes", "shop"])));
         snapshot!("pause_nobody_answers", shown(&live.run(&["pause"])));
         snapshot!("resume_nobody_answers", shown(&live.run(&["resume"])));
@@ -97,6 +98,7 @@ async fn what_people_ask_a_daemon() {
         daemon.hear_status("1 waiting");
         snapshot!("run_another_runs", shown(&live.run(&["run"])));
         snapshot!("activate_done", shown(&live.run(&["activate"])));
+        snapshot!("reload_done", shown(&live.run(&["reload"])));
         let other = ["approve", "--yes", "--plan", "0123456789abcdef", "shop"];
         snapshot!("approve_another_plan", shown(&live.run(&other)));
         snapshot!("pause_unknown", shown(&live.run(&["pause", "shap"])));
@@ -169,6 +171,7 @@ async fn every_command_prints_one_documented_document() {
         daemon.hear_status("1 waiting");
         prints(&["notify", "test", "ops"]);
         prints(&["activate"]);
+        prints(&["reload"]);
         prints(&["pause", "shop", "--reason", "change freeze"]);
         prints(&["status"]);
         prints(&["resume"]);

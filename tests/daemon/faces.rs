@@ -63,13 +63,33 @@ async fn a_wrong_configuration_is_told_whole_at_the_start_and_refused_at_a_reloa
             assert!(ran.stderr.contains("`certroll check` says how"), "{}", ran.shown());
         }
         assert!(live.run(&["status"]).stdout.contains("the last configuration was refused"));
+        let ran = live.run(&["reload"]);
+        assert_eq!((ran.code, ran.stdout.as_str()), (78, ""), "{}", ran.shown());
+        assert!(ran.stderr.contains("error: the configuration is refused: "), "{}", ran.shown());
+        assert!(
+            ran.stderr.contains("concurrency") && ran.stderr.contains("stays in force"),
+            "{}",
+            ran.shown()
+        );
 
         live.place.file("certroll.toml", good.replace("1h", "2h"));
         daemon.signal("HUP");
         let line = daemon.hear_log("the configuration changed");
         assert!(line.contains("[poll]"), "{line}");
         daemon.hear(|told| told.contains("READY=1"));
+        // By a command that waits for what becomes of it.
+        live.place.file("certroll.toml", good.replace("1h", "3h"));
+        let ran = live.run(&["reload"]);
+        assert_eq!((ran.code, ran.stderr.contains("[poll]")), (0, true), "{}", ran.shown());
+        let ran = live.run(&["reload", "--json"]);
+        assert_eq!(
+            (ran.code, ran.stdout.as_str()),
+            (0, "{\n  \"format\": 1,\n  \"changes\": []\n}\n"),
+            "{}",
+            ran.shown()
+        );
         assert_eq!(daemon.stop(), Some(0));
+        assert_eq!(live.run(&["reload"]).code, 69, "nobody answers");
     });
 }
 

@@ -128,6 +128,11 @@ const COMMANDS: &[Shown] = &[
         errors: &[("no certroll runs", "activate_nobody_answers")],
     },
     Shown {
+        command: "reload",
+        outputs: &[("nothing changed", "reload_done")],
+        errors: &[("no certroll runs", "reload_nobody_answers")],
+    },
+    Shown {
         command: "approve",
         outputs: &[("a change that waited for that", "approve_done")],
         errors: &[

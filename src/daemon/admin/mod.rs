@@ -63,6 +63,13 @@ pub struct ReleaseRequest {
     pub service: CloudServiceId,
 }
 
+/// What another configuration changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReloadAnswer {
+    /// A line for each; none where it is the same.
+    pub changes: Vec<String>,
+}
+
 /// Why a request was refused: RFC 9457, with the way out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Refusal {

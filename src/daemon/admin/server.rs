@@ -23,13 +23,16 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
-use super::{ApproveRequest, PauseAnswer, PauseRequest, REQUEST, Refusal, ReleaseRequest, ResumeRequest};
+use super::{
+    ApproveRequest, PauseAnswer, PauseRequest, REQUEST, Refusal, ReleaseRequest, ReloadAnswer, ResumeRequest,
+};
 use crate::activation::{Activator, Reason};
 use crate::cli::select;
 use crate::status::PauseView;
+use crate::unattended::reload::Asker;
 use crate::unattended::state::State;
 
 /// Connections at once: people and scripts of one machine.
@@ -134,6 +137,8 @@ pub struct Desk {
     pub state: Arc<State>,
     /// Asks for looks.
     pub activator: Activator,
+    /// Asks for the configuration to be read again.
+    pub reload: mpsc::Sender<Asker>,
     /// The journal, for what a person decides.
     pub journal: Arc<dyn RolloutJournal>,
     /// The time.
@@ -191,6 +196,7 @@ fn router(desk: Desk) -> Router {
     Router::new()
         .route("/status", get(status))
         .route("/activate", post(activate))
+        .route("/reload", post(reload))
         .route("/pause", post(pause))
         .route("/resume", post(resume))
         .route("/approve", post(approve))
@@ -251,6 +257,17 @@ async fn activate(Shared(desk): Shared<Desk>) -> Answered {
     desk.activator.activate(Reason::Person).map_err(|_| stopping())?;
     tracing::info!("a look was asked for");
     Ok(Json(json!({ "format": 1 })).into_response())
+}
+
+async fn reload(Shared(desk): Shared<Desk>) -> Answered {
+    let (asker, reloaded) = oneshot::channel();
+    desk.reload.send(asker).await.map_err(|_| stopping())?;
+    // It breaks off where the process stops meanwhile.
+    match reloaded.await.map_err(|_| stopping())? {
+        Ok(changes) => Ok(Json(ReloadAnswer { changes }).into_response()),
+        Err(why) => Err(Refused::new(StatusCode::UNPROCESSABLE_ENTITY, why)
+            .hint("the former configuration stays in force; `certroll check` shows the mistakes")),
+    }
 }
 
 impl Desk {

@@ -24,6 +24,7 @@ pub mod output;
 pub mod pause;
 pub mod plan;
 pub mod release;
+pub mod reload;
 pub mod report;
 pub mod restore;
 pub mod run;
@@ -49,13 +50,26 @@ use exit::{EXIT_CODES, Exit};
 use failure::Failure;
 use terminal::{ColorChoice, Terminal, printable};
 
+/// What `--version` prints: the version, then how it was built, by `build.rs`.
+const LONG_VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    "\ncommit    ",
+    env!("CERTROLL_BUILD_COMMIT"),
+    "\ntarget    ",
+    env!("CERTROLL_BUILD_TARGET"),
+    "\ncompiler  ",
+    env!("CERTROLL_BUILD_COMPILER"),
+    "\nprofile   ",
+    env!("CERTROLL_BUILD_PROFILE"),
+);
+
 /// Carries renewed certificates from Azure Key Vault into Azure Cloud Services (extended support).
 ///
 /// A cloud service pins each certificate twice: by thumbprint in its configuration (cscfg) and by a versioned secret URL.
 /// A renewed certificate changes nothing until both are edited. certroll edits them, waits until the service runs with
 /// the new certificate, looks whether it is served, and puts the old state back if it is not.
 #[derive(Debug, Parser)]
-#[command(name = "certroll", version, max_term_width = 100, after_long_help = EXIT_CODES)]
+#[command(name = "certroll", version, long_version = LONG_VERSION, max_term_width = 100, after_long_help = EXIT_CODES)]
 struct Cli {
     #[command(flatten)]
     global: GlobalArguments,
@@ -124,6 +138,7 @@ enum Command {
     Release(release::ReleaseArguments),
     Status(status::StatusArguments),
     Activate(activate::ActivateArguments),
+    Reload(reload::ReloadArguments),
     Approve(approve::ApproveArguments),
     Pause(pause::PauseArguments),
     Resume(pause::ResumeArguments),
@@ -251,6 +266,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Release(arguments) => on_runtime(release::run(arguments, &context)),
         Command::Status(arguments) => on_runtime(status::run(arguments, &context)),
         Command::Activate(arguments) => on_runtime(activate::run(arguments, &context)),
+        Command::Reload(arguments) => on_runtime(reload::run(arguments, &context)),
         Command::Approve(arguments) => on_runtime(approve::run(arguments, &context)),
         Command::Pause(arguments) => on_runtime(pause::pause(arguments, &context)),
         Command::Resume(arguments) => on_runtime(pause::resume(arguments, &context)),

@@ -1,4 +1,4 @@
-//! Log messages: text for people on a terminal, a JSON object a line elsewhere, always to standard error.
+//! Log messages to standard error: text for people on a terminal and for the systemd journal, a JSON object a line elsewhere.
 //!
 //! Messages are lower case and hold no values; fields carry them. What may be logged is an allow-list: identifiers,
 //! states and numbers, never a token, key, certificate file or cscfg.
@@ -8,7 +8,11 @@ pub mod metrics;
 use std::io::IsTerminal;
 
 use thiserror::Error;
+use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::fmt::format::{Compact, Format, Writer};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
@@ -86,6 +90,9 @@ pub fn start(
             .with_current_span(true)
             .with_span_list(false)
             .boxed(),
+        Form::Lines => {
+            fmt::layer().with_writer(std::io::stderr).with_ansi(false).event_format(Lines::new()).boxed()
+        }
         Form::Text => fmt::layer().with_writer(std::io::stderr).with_ansi(colour).with_target(false).boxed(),
     };
     // The filter is the innermost layer, by whose type its handle is known.
@@ -101,7 +108,42 @@ pub fn start(
 enum Form {
     Text,
     Json,
+    /// By the journal's own protocol, with every field by itself; what `journalctl` shows is the message alone.
     Journald,
+    /// Text for the journal to read from standard error.
+    Lines,
+}
+
+/// A line of text with message and fields, behind its priority (sd-daemon(3)), by which the journal shows and filters it.
+/// The journal knows the time and the program.
+struct Lines(Format<Compact, ()>);
+
+impl Lines {
+    fn new() -> Self {
+        Self(fmt::format().compact().without_time().with_level(false).with_target(false).with_ansi(false))
+    }
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        context: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> std::fmt::Result {
+        let priority = match *event.metadata().level() {
+            Level::ERROR => 3,
+            Level::WARN => 4,
+            Level::INFO => 6,
+            Level::DEBUG | Level::TRACE => 7,
+        };
+        write!(writer, "<{priority}>")?;
+        self.0.format_event(context, writer, event)
+    }
 }
 
 fn form(format: LogFormat, terminal: bool, journal: bool) -> Form {
@@ -110,7 +152,7 @@ fn form(format: LogFormat, terminal: bool, journal: bool) -> Form {
         LogFormat::Text => Form::Text,
         LogFormat::Journald => Form::Journald,
         LogFormat::Auto if terminal => Form::Text,
-        LogFormat::Auto if journal => Form::Journald,
+        LogFormat::Auto if journal => Form::Lines,
         LogFormat::Auto => Form::Json,
     }
 }
@@ -136,14 +178,15 @@ fn filter_of(
     }
 }
 
-/// Libraries below `debug` would drown our own messages.
+/// Libraries are one step behind: what they tell at our level would drown our own messages.
 fn directives(level: LogLevel) -> String {
     match level {
-        LogLevel::Error | LogLevel::Warn | LogLevel::Info => level.name().to_owned(),
-        LogLevel::Debug | LogLevel::Trace => {
+        LogLevel::Error | LogLevel::Warn => level.name().to_owned(),
+        LogLevel::Info | LogLevel::Debug | LogLevel::Trace => {
             let name = level.name();
+            let libraries = if level == LogLevel::Info { "warn" } else { "info" };
             format!(
-                "info,certroll={name},certroll_core={name},certroll_azure={name},certroll_engine={name},certroll_journal={name}"
+                "{libraries},certroll={name},certroll_core={name},certroll_azure={name},certroll_engine={name},certroll_journal={name}"
             )
         }
     }
@@ -158,7 +201,7 @@ mod tests {
         for (format, terminal, journal, expected) in [
             (LogFormat::Auto, true, false, Form::Text),
             (LogFormat::Auto, true, true, Form::Text),
-            (LogFormat::Auto, false, true, Form::Journald),
+            (LogFormat::Auto, false, true, Form::Lines),
             (LogFormat::Auto, false, false, Form::Json),
             (LogFormat::Text, false, true, Form::Text),
             (LogFormat::Json, true, true, Form::Json),
@@ -169,13 +212,53 @@ mod tests {
     }
 
     #[test]
+    fn lines_for_the_journal_have_priority_message_and_fields() {
+        use std::sync::{Arc, Mutex};
+        #[derive(Clone, Default)]
+        struct Kept(Arc<Mutex<Vec<u8>>>);
+        impl std::io::Write for Kept {
+            fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+                self.0.lock().unwrap().extend_from_slice(bytes);
+                Ok(bytes.len())
+            }
+            fn flush(&mut self) -> std::io::Result<()> {
+                Ok(())
+            }
+        }
+        let kept = Kept::default();
+        let writer = kept.clone();
+        let layer =
+            fmt::layer().with_ansi(false).with_writer(move || writer.clone()).event_format(Lines::new());
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+            tracing::info!(cloud_service = "shop", event = "put accepted", "a rollout goes on");
+            // A value from elsewhere makes no line, and thus no message, of its own.
+            tracing::event!(Level::WARN, what = "two\n<0>lines", "a service is stuck");
+            tracing::event!(Level::ERROR, "no way on");
+            tracing::debug!("asked");
+        });
+        let text = String::from_utf8(kept.0.lock().unwrap().clone()).unwrap();
+        assert_eq!(
+            text.lines().collect::<Vec<_>>(),
+            [
+                r#"<6>a rollout goes on cloud_service="shop" event="put accepted""#,
+                r#"<4>a service is stuck what="two\n<0>lines""#,
+                "<3>no way on",
+                "<7>asked",
+            ]
+        );
+    }
+
+    #[test]
     fn the_command_line_goes_before_the_variable_and_that_before_the_file() {
         let settings = LogSettings { level: LogLevel::Error, format: LogFormat::Text };
         let shown = |level, filter| filter_of(settings, level, filter).unwrap().to_string();
         assert_eq!(shown(None, None), "error");
         assert_eq!(shown(None, Some("warn")), "warn");
         assert_eq!(shown(None, Some(" ")), "error");
-        assert_eq!(shown(Some(LogLevel::Info), Some("warn")), "info");
+        assert_eq!(
+            shown(Some(LogLevel::Info), Some("warn")),
+            "certroll_journal=info,certroll_engine=info,certroll_azure=info,certroll_core=info,certroll=info,warn"
+        );
         let fault = filter_of(settings, None, Some("certroll=loud")).unwrap_err();
         assert!(fault.to_string().contains("certroll=loud"), "{fault}");
     }

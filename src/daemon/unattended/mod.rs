@@ -26,7 +26,7 @@ use certroll_core::ports::{Clock, JournalError};
 use certroll_engine::locks::ServiceLocks;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use crate::activation::{Reason, activations};
 use crate::adapters::SystemClock;
@@ -196,7 +196,10 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         events: events.is_some(),
     });
     tasks.spawn(RECONCILE, async move { reconciler.run().await.map_err(RunError::from) });
+    // Who asks for more waits for a place.
+    let (ask, mut asked) = mpsc::channel(ASKERS);
     let desk = Desk {
+        reload: ask,
         state: Arc::clone(&state),
         activator: activator.clone(),
         journal: Arc::clone(&records.journal),
@@ -260,14 +263,17 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
         tokio::select! {
             heard = signals.next() => match heard {
                 Heard::Stop => break None,
-                Heard::Reload => reloads.ask(),
+                Heard::Reload => reloads.ask(None),
             },
+            Some(asker) = asked.recv() => reloads.ask(Some(asker)),
             Some(done) = reloads.done() => if let Err(source) = done {
                 break Some(RunError::from(TaskFault::Broken { task: "reload", source }));
             },
             Some(end) = tasks.next_end() => break Some(end.unasked()),
         }
     };
+    // Whoever still asks is told that it stops.
+    drop(asked);
     state.stopping();
     systemd::stopping();
     match &cause {
@@ -286,6 +292,8 @@ pub async fn run(start: Start) -> Result<Ended, RunError> {
     cause.or(fault).map_or(Ok(ended), Err)
 }
 
+/// How many may ask for a reload while the daemon does something else.
+const ASKERS: usize = 8;
 /// The task whose end is the end of a drain.
 const RECONCILE: &str = "reconcile";
 const ADMIN: &str = "admin";
@@ -300,6 +308,7 @@ async fn drain(tasks: &mut Tasks<RunError>, mut reloads: Reloads, teller: &Telle
     let first = tasks.ended(&[RECONCILE]).await;
     // A reload may be changing the channels by which people are told.
     reloads.settle().await;
+    drop(reloads);
     let answers = tokio::time::timeout(ANSWERS, tasks.ended(&[ADMIN, EVENTS, MONITORING]));
     let ((), answers) = tokio::join!(teller.stop(), answers);
     first.or(answers.unwrap_or_default())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use certroll_core::policy::Policy;
-use tokio::sync::watch;
+use tokio::sync::{oneshot, watch};
 use tokio::task::{JoinError, JoinSet};
 
 use super::generation::{Generation, Lasting};
@@ -19,6 +19,12 @@ use crate::telemetry::Control;
 
 /// Reads the configuration once more: from the same files, with the same environment.
 pub type Load = Arc<dyn Fn() -> Result<Settings, String> + Send + Sync>;
+
+/// What became of a reload: what changed, a line for each; or why the configuration was refused.
+pub type Reloaded = Result<Vec<String>, String>;
+
+/// Where somebody waits for what becomes of a reload.
+pub type Asker = oneshot::Sender<Reloaded>;
 
 /// Longest time for reading the configuration: small files of a local disk, or of a volume that may be slow.
 const READING: Duration = Duration::from_secs(30);
@@ -45,19 +51,21 @@ pub struct Reloader {
 
 impl Reloader {
     /// Reads the configuration and puts it in force. One that is wrong changes nothing.
-    pub async fn reload(&self) {
+    pub async fn reload(&self) -> Reloaded {
         systemd::reloading();
-        match self.read().await {
-            Ok(generation) => self.put_in_force(generation),
+        let reloaded = match self.read().await {
+            Ok(generation) => Ok(self.put_in_force(generation)),
             Err(why) => {
                 tracing::error!(reason = %why, "the new configuration is refused; the old one stays in force");
                 self.state.refused_configuration(why.clone());
                 self.teller.reload_failed(&why);
+                Err(why)
             }
-        }
+        };
         if !self.state.is_stopping() {
             systemd::ready();
         }
+        reloaded
     }
 
     async fn read(&self) -> Result<Generation, String> {
@@ -76,7 +84,7 @@ impl Reloader {
     }
 
     /// Everything that follows the configuration has it before anybody is told.
-    fn put_in_force(&self, generation: Generation) {
+    fn put_in_force(&self, generation: Generation) -> Vec<String> {
         let before = Arc::clone(&self.generations.borrow());
         let generation = Arc::new(generation);
         let settings = &generation.settings;
@@ -98,11 +106,12 @@ impl Reloader {
         if changed.is_empty() {
             tracing::info!("the configuration was read again; nothing in it changed");
         }
-        for change in changed {
+        for change in &changed {
             tracing::info!(change = %change, "the configuration changed");
         }
         // Refused only while it is stopping.
         let _ = self.activator.activate(Reason::Reload);
+        changed
     }
 }
 
@@ -111,19 +120,29 @@ pub struct Reloads {
     reloader: Arc<Reloader>,
     running: JoinSet<()>,
     again: bool,
+    /// Who waits for the next one.
+    next: Vec<Asker>,
 }
 
 impl Reloads {
     /// None yet.
     pub fn new(reloader: Arc<Reloader>) -> Self {
-        Self { reloader, running: JoinSet::new(), again: false }
+        Self { reloader, running: JoinSet::new(), again: false, next: Vec::new() }
     }
 
     /// Asks for one. While one runs, which may have read the files already, any number of askers get one more.
-    pub fn ask(&mut self) {
+    pub fn ask(&mut self, asker: Option<Asker>) {
+        self.next.extend(asker);
         if self.running.is_empty() {
             let reloader = Arc::clone(&self.reloader);
-            self.running.spawn(async move { reloader.reload().await });
+            let askers = std::mem::take(&mut self.next);
+            self.running.spawn(async move {
+                let reloaded = reloader.reload().await;
+                for asker in askers {
+                    // Who asked may have gone.
+                    let _ = asker.send(reloaded.clone());
+                }
+            });
         } else {
             self.again = true;
         }
@@ -133,7 +152,7 @@ impl Reloads {
     pub async fn done(&mut self) -> Option<Result<(), JoinError>> {
         let done = self.running.join_next().await?;
         if std::mem::take(&mut self.again) {
-            self.ask();
+            self.ask(None);
         }
         Some(done)
     }
