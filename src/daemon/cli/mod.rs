@@ -288,9 +288,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// Most threads for what waits for the network, however many processors the machine has: two were enough for whatever was
+/// measured, and each has a stack and an arena of its own.
+const WORKERS: usize = 4;
+/// Most threads for what blocks: files, the journal, key derivation, names. Names that nobody answers keep one for half a minute
+/// each, which must not keep the journal waiting; with the workers it is still within the `TasksMax=128` of the unit.
+const BLOCKING: usize = 64;
+
 /// Runs what talks to the network.
 fn on_runtime(command: impl Future<Output = Result<Exit, Failure>>) -> Result<Exit, Failure> {
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(processors.min(WORKERS))
+        .max_blocking_threads(BLOCKING)
         .enable_all()
         .build()
         .map_err(|fault| Failure::new(Exit::Software, fault))?;
